@@ -1,0 +1,4400 @@
+// chanrt.h - Go's concurrency model for C: tasks, channels, select, in one header.
+// SPDX-License-Identifier: MIT OR Unlicense                    (full text at the end)
+//
+// >>manual
+//
+//   Tasks are stackful and cheap; a fixed pool of pthreads runs them. A task that
+//   waits costs its worker nothing: the worker runs something else. Tasks talk
+//   through typed channels, and wait for several at once with a fair select.
+//
+//       #define CHANRT_IMPLEMENTATION        // in exactly one file of the program
+//       #include "chanrt.h"
+//       #include <stdio.h>
+//
+//       TASK(square, chan_receiver(int), in, chan_sender(int), out) {
+//           chan_range(int, n, in) chan_send(out, n * n);
+//           chan_close(out);
+//       }
+//
+//       int main(void) {
+//           chan(int) in = chan_make(int, 4), out = chan_make(int, 4);
+//           go(square, in, out);
+//           for (int i = 1; i <= 4; i++) chan_send(in, i);
+//           chan_close(in);
+//           chan_range(int, n, out) printf("%d\n", n);
+//           chan_free(in);
+//           chan_free(out);
+//       }
+//
+//   Build it with:  cc -O2 -pthread main.c
+//
+// HOW TO READ THIS FILE
+//
+//   `grep -n '// >>' chanrt.h` prints the table of contents. First the interface,
+//   with the only copy of each function's reference; then the implementation, in
+//   rooms, lowest first. No function is declared before it is defined there, so a
+//   room can only call rooms above it in the file; the four ways up are data, not
+//   calls: a task's entry, a task's end, a timer's fire, the failure's dump.
+//   The life of one value: >>chan, chanrt__chan_send and chanrt__chan_recv.
+//   The life of one task:  >>sched, chanrt_x_spawn and chanrt__sched_task_main.
+//   Every wait in the program ends in one place: chanrt__wait_block in >>wait.
+//
+// RULES OF THE ROAD
+//
+//   - Every call may be made from a task or from any thread. A task parks, a
+//     thread blocks. The runtime starts by itself when the first task is spawned.
+//   - Returning from main ends the process, with every task in it.
+//   - Errors are returned errno values. Blocking is Go's.
+//   - A task is not preempted: one that computes for long should chan_yield... see
+//     chanrt_task_yield. A call that blocks in the kernel blocks its worker.
+//   - After a blocking call a task may be on another thread. Do not keep the
+//     address of a thread-local across one. errno is taken care of (below).
+//   - The floating-point environment belongs to the worker; restore it before
+//     blocking if you change it.
+//   - fork() is for exec: the child has no workers.
+//
+// OPTIONS
+//
+//   For every file that includes the header, the same in all:
+//     CHANRT_NO_SHORT_NAMES  only chanrt_/CHANRT_ names
+//     CHANRT_KEEP_ERRNO      leave the errno macro as libc made it
+//     CHANRT_STATIC          everything static to the one file that uses it
+//   For the file with CHANRT_IMPLEMENTATION:
+//     CHANRT_MALLOC(n) CHANRT_REALLOC(p, n) CHANRT_FREE(p)    all three or none
+//     CHANRT_ASSERT(x)       what checks our own bugs (assert)
+//     CHANRT_UCONTEXT        1: switch stacks with ucontext instead of assembly
+//     CHANRT_FUTEX           0: park threads on mutex and condition variable
+//     CHANRT_MEMBARRIER      0: locked instructions instead of membarrier(2)
+//     CHANRT_GUARD           2: guard pages by madvise, falling back to mprotect;
+//                            1: by mprotect; 0: none
+//     CHANRT_VALGRIND        1: tell Valgrind about stacks (needs its header)
+//     CHANRT_CHECK           1: check the laws of every channel at every unlock
+
+#ifndef CHANRT_H
+#define CHANRT_H
+
+#if defined(CHANRT_IMPLEMENTATION) && !defined(_GNU_SOURCE)
+#define _GNU_SOURCE 1 // helps if nothing was included yet; >>os manages if something was
+#endif
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#if !defined(__GNUC__)
+#error "chanrt.h needs GNU C's __typeof__ and statement expressions: use gcc or clang"
+#endif
+
+#ifdef CHANRT_STATIC
+#define CHANRT_API static __attribute__((unused))
+#else
+#define CHANRT_API extern
+#endif
+
+#ifdef __cplusplus
+#define CHANRT__ALIGNOF(T) alignof(T)
+#define CHANRT__CHECK(cond, text) static_assert(true, text)
+extern "C" {
+#else
+#define CHANRT__ALIGNOF(T) _Alignof(T)
+#define CHANRT__CHECK(cond, text) _Static_assert(cond, text)
+#endif
+
+// Preprocessor helpers. ONE yields `one` or `more`; COUNT the number of arguments.
+#define CHANRT__CAT_(a, b) a##b
+#define CHANRT__CAT(a, b) CHANRT__CAT_(a, b)
+#define CHANRT__STR(x) #x
+#define CHANRT__PICK(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, \
+                     z, ...) z
+#define CHANRT__ONE(...)                                                                        \
+    CHANRT__PICK(__VA_ARGS__, more, more, more, more, more, more, more, more, more, more, more, \
+                 more, more, more, more, more, more, more, more, more, more, more, more, more,  \
+                 one, ~)
+#define CHANRT__COUNT(...)                                                                    \
+    CHANRT__PICK(__VA_ARGS__, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, \
+                 9, 8, 7, 6, 5, 4, 3, 2, 1, 0, ~)
+
+//------------------------------------------------------------------------------
+// >>types
+//------------------------------------------------------------------------------
+
+#define CHANRT_MICROSECOND ((int64_t)1000)
+#define CHANRT_MILLISECOND ((int64_t)1000000)
+#define CHANRT_SECOND ((int64_t)1000000000)
+
+typedef struct chanrt_options {
+    int workers;       // pool size; 0: CHANRT_WORKERS from the environment, else the usable CPUs
+    size_t stack_size; // bytes of stack a task gets, guard excluded; 0: 64 KiB
+    uint64_t seed;     // not 0: deterministic mode (not built yet: ENOSYS)
+    bool virtual_time; // with a seed: time jumps to the next timer (not built yet: ENOSYS)
+} chanrt_options;
+
+typedef struct chanrt_task_options {
+    size_t stack_size; // bytes; 0: the pool's
+    const char *name;  // must outlive the task; NULL: the function's name
+    bool pinned;       // stays on the worker that first ran it
+} chanrt_task_options;
+
+typedef struct chanrt_statistics {
+    uint64_t workers;       // threads in the pool
+    uint64_t tasks_live;    // spawned and not ended
+    uint64_t tasks_peak;    // most live at one time, as seen at spawns and calls of chanrt_stats
+    uint64_t tasks_spawned; // since the runtime started
+    uint64_t switches;      // tasks entered by a worker
+    uint64_t parks;         // times a task gave up its worker to wait
+    uint64_t steals;        // tasks taken from another worker
+    uint64_t wakes;         // sleeping workers woken
+    uint64_t stacks;        // stacks in existence, in use or cached
+    uint64_t bytes_held;    // address space held for stacks and task records
+} chanrt_statistics;
+
+// Who waits on an object, first come first. Private, but part of zero-initialised objects.
+struct chanrt_x_queue {
+    struct chanrt__waiter *a_first, *last;
+    uint32_t claims; // nodes of waits with several sources that have not left yet
+};
+
+// A wait group: zero-initialised, not copied while in use. Fields are private.
+typedef struct chanrt_waitgroup {
+    uint32_t a_lock;
+    int64_t x_count;
+    struct chanrt_x_queue x_queue;
+} chanrt_waitgroup;
+
+typedef struct chanrt_timer chanrt_timer;
+
+// One case of chan_select_n. Made by chan_case's makers below; `err` is the result.
+typedef struct chanrt_chan_case {
+    const volatile void *x_chan;
+    void *x_ptr;
+    int x_op;
+    int x_place;
+    uint32_t x_version;
+    bool x_ready;
+    int err; // after the call, for the case that ran: 0, or EPIPE
+} chanrt_chan_case;
+
+// What macros expand to; not for hands.
+struct chanrt_x_tag; // the argument type that marks channel types
+typedef struct chanrt_x_site {
+    const char *name, *file;
+    int line;
+} chanrt_x_site;
+typedef struct chanrt_x_how {
+    const chanrt_task_options *options;
+    void (*end)(void *object, int result);
+    void *object;
+} chanrt_x_how;
+enum { CHANRT_X_RECV = 1, CHANRT_X_SEND = 2 };
+
+//------------------------------------------------------------------------------
+// >>api-task    The runtime and its tasks.
+//------------------------------------------------------------------------------
+
+// chanrt_start starts the pool with other options than the defaults (opts may be
+// NULL). Optional: the first spawn starts it.
+// Returns: 0, EBUSY when running, EINVAL, ENOMEM, EAGAIN (a thread could not be had;
+// one line on stderr names the limit), ENOSYS (seed, virtual_time).
+CHANRT_API int chanrt_start(const chanrt_options *opts);
+
+// chanrt_shutdown waits for every task to end, then frees all the runtime holds. It
+// can be started again afterwards. Channels and other objects of the program's stay
+// valid. Blocks: up to timeout ns; < 0: until all ended or nothing can end them.
+// Returns: 0, also when not running; EBUSY: tasks were still blocked; they are reported
+// on stderr and reclaimed without running; EDEADLK: called from a task.
+CHANRT_API int chanrt_shutdown(int64_t timeout);
+
+// chanrt_workers is the size of the pool: the running one, or the one a start with
+// the defaults would make.
+CHANRT_API int chanrt_workers(void);
+
+// chanrt_now reads the monotonic clock, in nanoseconds.
+CHANRT_API int64_t chanrt_now(void);
+
+// chanrt_task_yield lets every other ready task of this worker run first.
+CHANRT_API void chanrt_task_yield(void);
+
+// chanrt_task_sleep waits ns nanoseconds, never less; <= 0 yields.
+CHANRT_API void chanrt_task_sleep(int64_t ns);
+
+// chanrt_task_exit ends the calling task from any depth. On an ordinary thread it ends
+// that thread, as pthread_exit does.
+CHANRT_API void chanrt_task_exit(void) __attribute__((noreturn));
+
+// chanrt_task_id and chanrt_task_name tell the calling task's; 0 and NULL on a thread.
+CHANRT_API uint64_t chanrt_task_id(void);
+CHANRT_API const char *chanrt_task_name(void);
+
+// chanrt_dump writes a line per task: id, name, where spawned, state, what it waits for
+// and for how long. The tasks run on meanwhile: each line is true for its moment.
+CHANRT_API void chanrt_dump(FILE *f);
+
+// chanrt_stats fills *s. Figures of running workers may be a few switches old.
+CHANRT_API void chanrt_stats(chanrt_statistics *s);
+
+// errno, never cached: a task may wake on another thread, and libc lets compilers keep
+// the address of errno over a call.
+CHANRT_API int *chanrt_x_errno(void);
+#ifndef CHANRT_KEEP_ERRNO
+#pragma push_macro("errno")
+#undef errno
+#define errno (*chanrt_x_errno())
+#endif
+
+CHANRT_API int chanrt_x_spawn(const chanrt_x_site *site, const chanrt_x_how *how,
+                              int (*entry)(void *), const void *args, size_t size, size_t align);
+CHANRT_API int chanrt_x_spawn_fn(const chanrt_x_site *site, const chanrt_x_how *how,
+                                 void (*fn)(void *), void *arg);
+
+// CHANRT_TASK(name, type, param, type, param, ...) { body } defines a function with 0 to 8
+// parameters that chanrt_go can spawn; it can be called as an ordinary function, too.
+// CHANRT_TASK_EXTERN gives it external linkage, and CHANRT_TASK_DECLARE, in a header,
+// makes it spawnable in other files. CHANRT_TASK_ERR is for tasks that return int.
+#define CHANRT_TASK(...) CHANRT__TASK(static, void, CHANRT__RUN_VOID, __VA_ARGS__)
+#define CHANRT_TASK_ERR(...) CHANRT__TASK(static, int, CHANRT__RUN_INT, __VA_ARGS__)
+#define CHANRT_TASK_EXTERN(...) CHANRT__TASK(extern, void, CHANRT__RUN_VOID, __VA_ARGS__)
+#define CHANRT_TASK_DECLARE(...) \
+    CHANRT__CAT(CHANRT__DECLARE_, CHANRT__COUNT(__VA_ARGS__))(__VA_ARGS__)
+
+// chanrt_go(task, args...) spawns the task; the arguments are checked and converted as in
+// a call, and copied. chanrt_go_opt takes task options first; chanrt_go_fn(fn, arg) spawns
+// void (*fn)(void *). Never blocks.
+// Returns: 0, ENOMEM, or EAGAIN (the pool could not be started); EINVAL for bad options.
+// Order: what the caller did before happens before the task's first step.
+#define chanrt_go(...) CHANRT__GO(__COUNTER__, NULL, __VA_ARGS__)
+#define chanrt_go_opt(opts, ...) CHANRT__GO_OPT(__COUNTER__, opts, __VA_ARGS__)
+#define chanrt_go_fn(fn, arg) CHANRT__GO_FN(__COUNTER__, fn, arg)
+
+#define CHANRT__RUN_VOID(call) \
+    call;                      \
+    return 0
+#define CHANRT__RUN_INT(call) return call
+
+#define CHANRT__TASK(link, ret, run, ...) \
+    CHANRT__CAT(CHANRT__TASK_, CHANRT__ONE(__VA_ARGS__))(link, ret, run, __VA_ARGS__)
+#define CHANRT__TASK_one(link, ret, run, name)                                                \
+    link ret name(void);                                                                      \
+    link int chanrt_x_start_##name(const chanrt_x_site *, const chanrt_x_how *)               \
+        __attribute__((unused));                                                              \
+    static int chanrt_x_entry_##name(void *chanrt__p) {                                       \
+        (void)chanrt__p;                                                                      \
+        run(name());                                                                          \
+    }                                                                                         \
+    CHANRT__LINK_##link int chanrt_x_start_##name(const chanrt_x_site *chanrt__s,             \
+                                                  const chanrt_x_how *chanrt__h) {            \
+        return chanrt_x_spawn(chanrt__s, chanrt__h, chanrt_x_entry_##name, NULL, 0, 1);       \
+    }                                                                                         \
+    CHANRT__LINK_##link ret name(void)
+#define CHANRT__TASK_more(link, ret, run, name, ...)                                          \
+    CHANRT__TASK_N(link, ret, run, name, CHANRT__COUNT(__VA_ARGS__), __VA_ARGS__)
+#define CHANRT__TASK_N(link, ret, run, name, n, ...)                                          \
+    link ret name(CHANRT__CAT(CHANRT__PARAMS_, n)(__VA_ARGS__));                              \
+    link int chanrt_x_start_##name(const chanrt_x_site *, const chanrt_x_how *,               \
+                                   CHANRT__CAT(CHANRT__PARAMS_, n)(__VA_ARGS__))              \
+        __attribute__((unused));                                                              \
+    struct chanrt_x_args_##name {                                                             \
+        CHANRT__CAT(CHANRT__FIELDS_, n)(__VA_ARGS__)                                          \
+    };                                                                                        \
+    static int chanrt_x_entry_##name(void *chanrt__p) {                                       \
+        struct chanrt_x_args_##name *chanrt__a = (struct chanrt_x_args_##name *)chanrt__p;    \
+        run(name(CHANRT__CAT(CHANRT__LOADS_, n)(__VA_ARGS__)));                               \
+    }                                                                                         \
+    CHANRT__LINK_##link int chanrt_x_start_##name(                                            \
+        const chanrt_x_site *chanrt__s, const chanrt_x_how *chanrt__h,                        \
+        CHANRT__CAT(CHANRT__PARAMS_, n)(__VA_ARGS__)) {                                       \
+        struct chanrt_x_args_##name chanrt__a = { CHANRT__CAT(CHANRT__NAMES_,                 \
+                                                              n)(__VA_ARGS__) };              \
+        return chanrt_x_spawn(chanrt__s, chanrt__h, chanrt_x_entry_##name, &chanrt__a,        \
+                              sizeof chanrt__a, CHANRT__ALIGNOF(struct chanrt_x_args_##name)); \
+    }                                                                                         \
+    CHANRT__LINK_##link ret name(CHANRT__CAT(CHANRT__PARAMS_, n)(__VA_ARGS__))
+#define CHANRT__LINK_static static
+#define CHANRT__LINK_extern
+
+#define CHANRT__DECLARE_1(name) \
+    void name(void);            \
+    int chanrt_x_start_##name(const chanrt_x_site *, const chanrt_x_how *)
+#define CHANRT__DECLARE_N(name, n, ...)                                     \
+    void name(CHANRT__CAT(CHANRT__PARAMS_, n)(__VA_ARGS__));                \
+    int chanrt_x_start_##name(const chanrt_x_site *, const chanrt_x_how *,  \
+                              CHANRT__CAT(CHANRT__PARAMS_, n)(__VA_ARGS__))
+#define CHANRT__DECLARE_3(name, ...) CHANRT__DECLARE_N(name, 2, __VA_ARGS__)
+#define CHANRT__DECLARE_5(name, ...) CHANRT__DECLARE_N(name, 4, __VA_ARGS__)
+#define CHANRT__DECLARE_7(name, ...) CHANRT__DECLARE_N(name, 6, __VA_ARGS__)
+#define CHANRT__DECLARE_9(name, ...) CHANRT__DECLARE_N(name, 8, __VA_ARGS__)
+#define CHANRT__DECLARE_11(name, ...) CHANRT__DECLARE_N(name, 10, __VA_ARGS__)
+#define CHANRT__DECLARE_13(name, ...) CHANRT__DECLARE_N(name, 12, __VA_ARGS__)
+#define CHANRT__DECLARE_15(name, ...) CHANRT__DECLARE_N(name, 14, __VA_ARGS__)
+#define CHANRT__DECLARE_17(name, ...) CHANRT__DECLARE_N(name, 16, __VA_ARGS__)
+
+#define CHANRT__PARAMS_2(T, a) __typeof__(T) a
+#define CHANRT__PARAMS_4(T, a, ...) __typeof__(T) a, CHANRT__PARAMS_2(__VA_ARGS__)
+#define CHANRT__PARAMS_6(T, a, ...) __typeof__(T) a, CHANRT__PARAMS_4(__VA_ARGS__)
+#define CHANRT__PARAMS_8(T, a, ...) __typeof__(T) a, CHANRT__PARAMS_6(__VA_ARGS__)
+#define CHANRT__PARAMS_10(T, a, ...) __typeof__(T) a, CHANRT__PARAMS_8(__VA_ARGS__)
+#define CHANRT__PARAMS_12(T, a, ...) __typeof__(T) a, CHANRT__PARAMS_10(__VA_ARGS__)
+#define CHANRT__PARAMS_14(T, a, ...) __typeof__(T) a, CHANRT__PARAMS_12(__VA_ARGS__)
+#define CHANRT__PARAMS_16(T, a, ...) __typeof__(T) a, CHANRT__PARAMS_14(__VA_ARGS__)
+#define CHANRT__FIELDS_2(T, a) __typeof__(T) a;
+#define CHANRT__FIELDS_4(T, a, ...) __typeof__(T) a; CHANRT__FIELDS_2(__VA_ARGS__)
+#define CHANRT__FIELDS_6(T, a, ...) __typeof__(T) a; CHANRT__FIELDS_4(__VA_ARGS__)
+#define CHANRT__FIELDS_8(T, a, ...) __typeof__(T) a; CHANRT__FIELDS_6(__VA_ARGS__)
+#define CHANRT__FIELDS_10(T, a, ...) __typeof__(T) a; CHANRT__FIELDS_8(__VA_ARGS__)
+#define CHANRT__FIELDS_12(T, a, ...) __typeof__(T) a; CHANRT__FIELDS_10(__VA_ARGS__)
+#define CHANRT__FIELDS_14(T, a, ...) __typeof__(T) a; CHANRT__FIELDS_12(__VA_ARGS__)
+#define CHANRT__FIELDS_16(T, a, ...) __typeof__(T) a; CHANRT__FIELDS_14(__VA_ARGS__)
+#define CHANRT__LOADS_2(T, a) chanrt__a->a
+#define CHANRT__LOADS_4(T, a, ...) chanrt__a->a, CHANRT__LOADS_2(__VA_ARGS__)
+#define CHANRT__LOADS_6(T, a, ...) chanrt__a->a, CHANRT__LOADS_4(__VA_ARGS__)
+#define CHANRT__LOADS_8(T, a, ...) chanrt__a->a, CHANRT__LOADS_6(__VA_ARGS__)
+#define CHANRT__LOADS_10(T, a, ...) chanrt__a->a, CHANRT__LOADS_8(__VA_ARGS__)
+#define CHANRT__LOADS_12(T, a, ...) chanrt__a->a, CHANRT__LOADS_10(__VA_ARGS__)
+#define CHANRT__LOADS_14(T, a, ...) chanrt__a->a, CHANRT__LOADS_12(__VA_ARGS__)
+#define CHANRT__LOADS_16(T, a, ...) chanrt__a->a, CHANRT__LOADS_14(__VA_ARGS__)
+#define CHANRT__NAMES_2(T, a) a
+#define CHANRT__NAMES_4(T, a, ...) a, CHANRT__NAMES_2(__VA_ARGS__)
+#define CHANRT__NAMES_6(T, a, ...) a, CHANRT__NAMES_4(__VA_ARGS__)
+#define CHANRT__NAMES_8(T, a, ...) a, CHANRT__NAMES_6(__VA_ARGS__)
+#define CHANRT__NAMES_10(T, a, ...) a, CHANRT__NAMES_8(__VA_ARGS__)
+#define CHANRT__NAMES_12(T, a, ...) a, CHANRT__NAMES_10(__VA_ARGS__)
+#define CHANRT__NAMES_14(T, a, ...) a, CHANRT__NAMES_12(__VA_ARGS__)
+#define CHANRT__NAMES_16(T, a, ...) a, CHANRT__NAMES_14(__VA_ARGS__)
+
+#define CHANRT__SITE(id, label) \
+    static const chanrt_x_site CHANRT__CAT(chanrt__site, id) = { label, __FILE__, __LINE__ }
+#define CHANRT__START(...) CHANRT__CAT(CHANRT__START_, CHANRT__ONE(__VA_ARGS__))(__VA_ARGS__)
+#define CHANRT__GO(id, how, ...) \
+    CHANRT__CAT(CHANRT__GO_, CHANRT__ONE(__VA_ARGS__))(id, how, __VA_ARGS__)
+#define CHANRT__GO_one(id, how, name)                                       \
+    __extension__({                                                         \
+        CHANRT__SITE(id, #name);                                            \
+        chanrt_x_start_##name(&CHANRT__CAT(chanrt__site, id), how);         \
+    })
+#define CHANRT__GO_more(id, how, name, ...)                                        \
+    __extension__({                                                                \
+        CHANRT__SITE(id, #name);                                                   \
+        chanrt_x_start_##name(&CHANRT__CAT(chanrt__site, id), how, __VA_ARGS__);   \
+    })
+#define CHANRT__GO_OPT(id, opts, ...)                                              \
+    __extension__({                                                                \
+        const chanrt_task_options CHANRT__CAT(chanrt__opt, id) = (opts);           \
+        const chanrt_x_how CHANRT__CAT(chanrt__how, id) = {                        \
+            &CHANRT__CAT(chanrt__opt, id), NULL, NULL                              \
+        };                                                                         \
+        CHANRT__GO(id, &CHANRT__CAT(chanrt__how, id), __VA_ARGS__);                \
+    })
+#define CHANRT__GO_FN(id, fn, arg)                                              \
+    __extension__({                                                             \
+        CHANRT__SITE(id, #fn);                                                  \
+        chanrt_x_spawn_fn(&CHANRT__CAT(chanrt__site, id), NULL, (fn), (arg));   \
+    })
+
+//------------------------------------------------------------------------------
+// >>api-chan    Channels.
+//------------------------------------------------------------------------------
+
+// chanrt_chan(T) is a channel of T: a complete type, usable as T itself. The views
+// chanrt_chan_receiver(T) and chanrt_chan_sender(T) are what it converts to by itself; the
+// wrong operation on a view does not compile. (The type is a pointer to a pointer to a
+// function returning T, never called: a structural type, so that chan(int) is the same
+// type wherever it is written. The views add const and volatile, which C converts one way.)
+#define chanrt_chan(T) __typeof__(__typeof__(T) (**)(struct chanrt_x_tag *))
+#define chanrt_chan_receiver(T) __typeof__(__typeof__(T) (*const *)(struct chanrt_x_tag *))
+#define chanrt_chan_sender(T) __typeof__(__typeof__(T) (*volatile *)(struct chanrt_x_tag *))
+#define CHANRT__ELEM(ch) __typeof__((**(ch))((struct chanrt_x_tag *)0))
+#define CHANRT__MAY_SEND(ch, op)                                                        \
+    CHANRT__CHECK(_Generic((ch), chanrt_chan_receiver(CHANRT__ELEM(ch)): 0, default: 1), \
+                  op ": the channel is a receive-only view (chan_receiver)")
+#define CHANRT__MAY_RECV(ch, op)                                                      \
+    CHANRT__CHECK(_Generic((ch), chanrt_chan_sender(CHANRT__ELEM(ch)): 0, default: 1), \
+                  op ": the channel is a send-only view (chan_sender)")
+
+// chanrt_chan_make(T, cap) makes a channel with one reference; capacity 0 hands over directly.
+// Returns: the channel, or NULL (out of memory, or cap * sizeof(T) overflows).
+#define chanrt_chan_make(T, cap) \
+    ((chanrt_chan(T))chanrt_x_chan_make(sizeof(T), CHANRT__ALIGNOF(T), (size_t)(cap)))
+
+// chanrt_chan_send sends a value (an expression, or a brace initialiser of a struct).
+// Blocks: until received or buffered. Returns: 0; EPIPE: closed, the value was not sent;
+// EINVAL: ch is NULL. try: EAGAIN instead of blocking; timeout: ETIMEDOUT after ns.
+// Order: a send happens before its receive returns; with capacity C, receive k happens
+// before send k + C returns.
+#define chanrt_chan_send(ch, ...) \
+    CHANRT__SEND(__COUNTER__, "chan_send", ch, CHANRT__CALL_SEND, ~, __VA_ARGS__)
+#define chanrt_chan_try_send(ch, ...) \
+    CHANRT__SEND(__COUNTER__, "chan_try_send", ch, CHANRT__CALL_TRY_SEND, ~, __VA_ARGS__)
+#define chanrt_chan_send_timeout(ch, value, ns) \
+    CHANRT__SEND(__COUNTER__, "chan_send_timeout", ch, CHANRT__CALL_SEND_TIMEOUT, ns, value)
+
+// chanrt_chan_recv(ch, ptr) receives into *ptr; NULL discards the value.
+// Blocks: until there is a value. Returns: 0; EPIPE: closed and drained, *ptr is zeroed;
+// EINVAL: ch is NULL. try: EAGAIN instead of blocking; timeout: ETIMEDOUT after ns.
+#define chanrt_chan_recv(ch, ptr) \
+    CHANRT__RECV(__COUNTER__, "chan_recv", ch, CHANRT__CALL_RECV, ~, ptr)
+#define chanrt_chan_try_recv(ch, ptr) \
+    CHANRT__RECV(__COUNTER__, "chan_try_recv", ch, CHANRT__CALL_TRY_RECV, ~, ptr)
+#define chanrt_chan_recv_timeout(ch, ptr, ns) \
+    CHANRT__RECV(__COUNTER__, "chan_recv_timeout", ch, CHANRT__CALL_RECV_TIMEOUT, ns, ptr)
+
+// chanrt_chan_get receives and yields the value; zero when closed.
+#define chanrt_chan_get(ch) CHANRT__GET(__COUNTER__, ch)
+
+// chanrt_chan_range(T, v, ch) { body } receives until the channel is closed and drained.
+#define chanrt_chan_range(T, v, ch) CHANRT__RANGE(__COUNTER__, T, v, ch)
+
+// chanrt_chan_close ends the sending. Buffered values stay receivable; blocked receivers
+// get EPIPE, blocked senders get EPIPE and keep their value.
+// Returns: 0, EPIPE when closed already, EINVAL for NULL.
+#define chanrt_chan_close(ch)                \
+    __extension__({                          \
+        CHANRT__MAY_SEND(ch, "chan_close");  \
+        chanrt_x_chan_close(ch);             \
+    })
+
+// chanrt_chan_len and chanrt_chan_cap: values buffered now, and at most. 0 for NULL.
+#define chanrt_chan_len(ch) chanrt_x_chan_len(ch)
+#define chanrt_chan_cap(ch) chanrt_x_chan_cap(ch)
+
+// chanrt_chan_ref takes one more reference and yields ch. chanrt_chan_free drops one, of any
+// view; the last one closes the channel, and frees it once every wait on it has ended.
+#define chanrt_chan_ref(ch) ((__typeof__((ch) + 0))chanrt_x_chan_ref(ch))
+#define chanrt_chan_free(ch) chanrt_x_chan_free(ch)
+
+// chanrt_chan_collect(ch, array) receives until closed and appends to an stb_ds array.
+// chanrt_chan_send_all(ch, array) sends each element; it returns 0 or the first error.
+// Both need stb_ds.h to be included where they are used.
+#define chanrt_chan_collect(ch, array) CHANRT__COLLECT(__COUNTER__, ch, array)
+#define chanrt_chan_send_all(ch, array) CHANRT__SEND_ALL(__COUNTER__, ch, array)
+
+CHANRT_API void *chanrt_x_chan_make(size_t elem, size_t align, size_t cap);
+CHANRT_API int chanrt_x_chan_send(const volatile void *ch, const void *value);
+CHANRT_API int chanrt_x_chan_try_send(const volatile void *ch, const void *value);
+CHANRT_API int chanrt_x_chan_send_timeout(const volatile void *ch, const void *value, int64_t ns);
+CHANRT_API int chanrt_x_chan_recv(const volatile void *ch, void *ptr);
+CHANRT_API int chanrt_x_chan_try_recv(const volatile void *ch, void *ptr);
+CHANRT_API int chanrt_x_chan_recv_timeout(const volatile void *ch, void *ptr, int64_t ns);
+CHANRT_API void chanrt_x_chan_get(const volatile void *ch, void *ptr, size_t size);
+CHANRT_API int chanrt_x_chan_close(const volatile void *ch);
+CHANRT_API size_t chanrt_x_chan_len(const volatile void *ch);
+CHANRT_API size_t chanrt_x_chan_cap(const volatile void *ch);
+CHANRT_API void *chanrt_x_chan_ref(const volatile void *ch);
+CHANRT_API void chanrt_x_chan_free(const volatile void *ch);
+
+#define CHANRT__CALL_SEND(c, v, ns) chanrt_x_chan_send(c, v)
+#define CHANRT__CALL_TRY_SEND(c, v, ns) chanrt_x_chan_try_send(c, v)
+#define CHANRT__CALL_SEND_TIMEOUT(c, v, ns) chanrt_x_chan_send_timeout(c, v, ns)
+#define CHANRT__CALL_RECV(c, p, ns) chanrt_x_chan_recv(c, p)
+#define CHANRT__CALL_TRY_RECV(c, p, ns) chanrt_x_chan_try_recv(c, p)
+#define CHANRT__CALL_RECV_TIMEOUT(c, p, ns) chanrt_x_chan_recv_timeout(c, p, ns)
+#define CHANRT__SEND(id, op, ch, call, ns, ...)                                   \
+    __extension__({                                                               \
+        CHANRT__MAY_SEND(ch, op);                                                 \
+        const volatile void *CHANRT__CAT(chanrt__c, id) = (ch);                   \
+        CHANRT__ELEM(ch) CHANRT__CAT(chanrt__v, id) = __VA_ARGS__;                \
+        call(CHANRT__CAT(chanrt__c, id), &CHANRT__CAT(chanrt__v, id), ns);        \
+    })
+#define CHANRT__RECV(id, op, ch, call, ns, ptr)                                   \
+    __extension__({                                                               \
+        CHANRT__MAY_RECV(ch, op);                                                 \
+        const volatile void *CHANRT__CAT(chanrt__c, id) = (ch);                   \
+        CHANRT__ELEM(ch) *CHANRT__CAT(chanrt__p, id) = (ptr);                     \
+        call(CHANRT__CAT(chanrt__c, id), CHANRT__CAT(chanrt__p, id), ns);         \
+    })
+#define CHANRT__GET(id, ch)                                                          \
+    __extension__({                                                                  \
+        CHANRT__MAY_RECV(ch, "chan_get");                                            \
+        CHANRT__ELEM(ch) CHANRT__CAT(chanrt__v, id);                                 \
+        chanrt_x_chan_get((ch), &CHANRT__CAT(chanrt__v, id), sizeof(CHANRT__ELEM(ch))); \
+        CHANRT__CAT(chanrt__v, id);                                                  \
+    })
+#define CHANRT__RANGE(id, T, v, ch)                                                         \
+    for (const volatile void *CHANRT__CAT(chanrt__c, id) = (ch),                            \
+                             *CHANRT__CAT(chanrt__o, id) = NULL;                            \
+         CHANRT__CAT(chanrt__o, id) == NULL; CHANRT__CAT(chanrt__o, id) = "")               \
+        for (__typeof__(T) v; __extension__({                                               \
+                 CHANRT__MAY_RECV(ch, "chan_range");                                        \
+                 CHANRT__ELEM(ch) *CHANRT__CAT(chanrt__p, id) = &v;                         \
+                 chanrt_x_chan_recv(CHANRT__CAT(chanrt__c, id), CHANRT__CAT(chanrt__p, id)); \
+             }) == 0;)
+#define CHANRT__COLLECT(id, ch, array)                                                  \
+    do {                                                                                \
+        CHANRT__RANGE(id, CHANRT__ELEM(ch), CHANRT__CAT(chanrt__e, id), ch)             \
+            stbds_arrput(array, CHANRT__CAT(chanrt__e, id));                            \
+    } while (0)
+#define CHANRT__SEND_ALL(id, ch, array)                                                  \
+    __extension__({                                                                      \
+        CHANRT__MAY_SEND(ch, "chan_send_all");                                           \
+        const volatile void *CHANRT__CAT(chanrt__c, id) = (ch);                          \
+        const CHANRT__ELEM(ch) *CHANRT__CAT(chanrt__a, id) = (array);                    \
+        int CHANRT__CAT(chanrt__e, id) = CHANRT__CAT(chanrt__c, id) != NULL ? 0 : EINVAL; \
+        size_t CHANRT__CAT(chanrt__n, id) =                                              \
+            CHANRT__CAT(chanrt__a, id) != NULL                                           \
+                ? (size_t)stbds_arrlen(CHANRT__CAT(chanrt__a, id)) : 0;                  \
+        for (size_t CHANRT__CAT(chanrt__i, id) = 0;                                      \
+             CHANRT__CAT(chanrt__e, id) == 0 &&                                          \
+             CHANRT__CAT(chanrt__i, id) < CHANRT__CAT(chanrt__n, id);                    \
+             CHANRT__CAT(chanrt__i, id)++)                                               \
+            CHANRT__CAT(chanrt__e, id) =                                                 \
+                chanrt_x_chan_send(CHANRT__CAT(chanrt__c, id),                           \
+                                   &CHANRT__CAT(chanrt__a, id)[CHANRT__CAT(chanrt__i, id)]); \
+        CHANRT__CAT(chanrt__e, id);                                                      \
+    })
+
+//------------------------------------------------------------------------------
+// >>api-select    Waiting for several channels at once.
+//------------------------------------------------------------------------------
+
+// chanrt_chan_select { chanrt_on_recv(ch, ptr) { } chanrt_on_send(ch, value) { }
+//                      chanrt_on_timeout(ns) { } chanrt_on_default { } }
+// runs the body of exactly one case. Operands are evaluated once, top to bottom, before
+// anything blocks. Of several ready cases one is picked uniformly at random; the ordered
+// form picks the first one written. A NULL channel is never ready. None ready: the default
+// if there is one, else blocks. `break` and `continue` leave the select. Inside a body
+// chanrt_select_err() is 0, or EPIPE when the case was chosen because the channel is closed.
+// More than 8 cases or 128 bytes of values take memory from the allocator; when it has none
+// the process stops with one line, since no case could be run.
+// How: the braces are run twice. The first time each case records its operands and skips
+// its body; the second time the chosen body runs. The diagnostic pragma is here because
+// nested selects share the name of their record, on purpose.
+#define chanrt_chan_select CHANRT__SELECT(0)
+#define chanrt_chan_select_ordered CHANRT__SELECT(1)
+#define chanrt_on_recv(ch, ptr) CHANRT__ON_RECV(__COUNTER__, ch, ptr)
+#define chanrt_on_send(ch, ...) CHANRT__ON_SEND(__COUNTER__, ch, __VA_ARGS__)
+#define chanrt_on_timeout(ns)                                                       \
+    if (!(chanrt__select.running ? chanrt_x_select_hit(&chanrt__select)             \
+                                 : chanrt_x_select_timeout(&chanrt__select, (ns)))) { \
+    } else
+#define chanrt_on_default                                                     \
+    if (!(chanrt__select.running ? chanrt_x_select_hit(&chanrt__select)       \
+                                 : chanrt_x_select_default(&chanrt__select))) { \
+    } else
+#define chanrt_select_err() (chanrt__select.err)
+
+// chanrt_chan_select_n(cases, n, timeout) is the form for a number known at run time; make
+// cases with chanrt_case_recv(ch, ptr) and chanrt_case_send(ch, ptr).
+// Blocks: up to timeout ns; < 0: for ever; 0: not at all.
+// Returns: the index of the case that ran (cases[i].err is 0 or EPIPE), -1 on timeout,
+// -EINVAL (cases NULL or n < 0), -ENOMEM (more than 8 cases and none was ready).
+CHANRT_API int chanrt_chan_select_n(chanrt_chan_case *cases, int n, int64_t timeout);
+#define chanrt_case_recv(ch, ptr) CHANRT__CASE_RECV(__COUNTER__, ch, ptr)
+#define chanrt_case_send(ch, ptr) CHANRT__CASE_SEND(__COUNTER__, ch, ptr)
+
+enum { CHANRT_X_CASES = 8, CHANRT_X_BYTES = 128 };
+struct chanrt_x_select {
+    int count, place, chosen, err; // cases recorded, cases seen, the one to run, its result
+    int timeout_place, default_place;
+    bool running, ordered, begun;
+    int64_t timeout;
+    size_t used; // bytes of values
+    chanrt_chan_case *cases;
+    void *heap; // values and cases that did not fit; freed before a body runs
+    chanrt_chan_case fixed[CHANRT_X_CASES];
+    long double values[CHANRT_X_BYTES / sizeof(long double)];
+};
+CHANRT_API int chanrt_x_select_run(struct chanrt_x_select *s);
+CHANRT_API int chanrt_x_select_grow(struct chanrt_x_select *s);
+CHANRT_API void *chanrt_x_select_space(struct chanrt_x_select *s, size_t size);
+
+static inline struct chanrt_x_select *chanrt_x_select_begin(struct chanrt_x_select *s,
+                                                            bool ordered) {
+    s->count = s->place = s->err = 0;
+    s->chosen = s->timeout_place = s->default_place = -1;
+    s->running = s->begun = false;
+    s->ordered = ordered;
+    s->timeout = -1;
+    s->used = 0;
+    s->cases = s->fixed;
+    s->heap = NULL;
+    return s;
+}
+
+static inline int chanrt_x_select_next(struct chanrt_x_select *s) {
+    if (s->running) return 0;
+    if (s->begun) return chanrt_x_select_run(s);
+    s->begun = true;
+    return 1;
+}
+
+static inline int chanrt_x_select_hit(struct chanrt_x_select *s) {
+    return s->place++ == s->chosen;
+}
+
+static inline int chanrt_x_select_add(struct chanrt_x_select *s, const volatile void *ch, void *ptr,
+                                      int op) {
+    if (s->count >= CHANRT_X_CASES) chanrt_x_select_grow(s);
+    chanrt_chan_case *c = &s->cases[s->count++];
+    c->x_chan = ch;
+    c->x_ptr = ptr;
+    c->x_op = op;
+    c->x_place = s->place++;
+    return 0;
+}
+
+static inline int chanrt_x_select_add_send(struct chanrt_x_select *s, const volatile void *ch,
+                                           const void *value, size_t size) {
+    size_t at = s->used, room = (size + 15) & ~(size_t)15;
+    void *copy;
+    if (room <= CHANRT_X_BYTES - at) {
+        copy = (char *)s->values + at;
+        s->used += room;
+    } else {
+        copy = chanrt_x_select_space(s, size);
+    }
+    memcpy(copy, value, size);
+    return chanrt_x_select_add(s, ch, copy, CHANRT_X_SEND);
+}
+
+static inline int chanrt_x_select_timeout(struct chanrt_x_select *s, int64_t ns) {
+    if (ns >= 0 && (s->timeout < 0 || ns < s->timeout)) {
+        s->timeout = ns;
+        s->timeout_place = s->place;
+    }
+    s->place++;
+    return 0;
+}
+
+static inline int chanrt_x_select_default(struct chanrt_x_select *s) {
+    if (s->default_place < 0) s->default_place = s->place;
+    s->place++;
+    return 0;
+}
+
+static inline chanrt_chan_case chanrt_x_case(const volatile void *ch, const void *ptr, int op) {
+    chanrt_chan_case c = { ch, (void *)(uintptr_t)ptr, op, 0, 0, false, 0 };
+    return c;
+}
+
+#define CHANRT__SELECT(order)                                                             \
+    _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wshadow\"")         \
+    for (struct chanrt_x_select chanrt__select,                                           \
+         *chanrt__selecting = chanrt_x_select_begin(&chanrt__select, order);              \
+         chanrt_x_select_next(chanrt__selecting);)                                        \
+        _Pragma("GCC diagnostic pop")
+#define CHANRT__ON_RECV(id, ch, ptr)                                                       \
+    if (!(chanrt__select.running ? chanrt_x_select_hit(&chanrt__select) : __extension__({  \
+              CHANRT__MAY_RECV(ch, "on_recv");                                             \
+              const volatile void *CHANRT__CAT(chanrt__c, id) = (ch);                      \
+              CHANRT__ELEM(ch) *CHANRT__CAT(chanrt__p, id) = (ptr);                        \
+              chanrt_x_select_add(&chanrt__select, CHANRT__CAT(chanrt__c, id),             \
+                                  CHANRT__CAT(chanrt__p, id), CHANRT_X_RECV);              \
+          }))) {                                                                           \
+    } else
+#define CHANRT__ON_SEND(id, ch, ...)                                                       \
+    if (!(chanrt__select.running ? chanrt_x_select_hit(&chanrt__select) : __extension__({  \
+              CHANRT__MAY_SEND(ch, "on_send");                                             \
+              const volatile void *CHANRT__CAT(chanrt__c, id) = (ch);                      \
+              CHANRT__ELEM(ch) CHANRT__CAT(chanrt__v, id) = __VA_ARGS__;                   \
+              chanrt_x_select_add_send(&chanrt__select, CHANRT__CAT(chanrt__c, id),        \
+                                       &CHANRT__CAT(chanrt__v, id),                        \
+                                       sizeof CHANRT__CAT(chanrt__v, id));                 \
+          }))) {                                                                           \
+    } else
+#define CHANRT__CASE_RECV(id, ch, ptr)                                                     \
+    __extension__({                                                                        \
+        CHANRT__MAY_RECV(ch, "case_recv");                                                 \
+        const volatile void *CHANRT__CAT(chanrt__c, id) = (ch);                            \
+        CHANRT__ELEM(ch) *CHANRT__CAT(chanrt__p, id) = (ptr);                              \
+        chanrt_x_case(CHANRT__CAT(chanrt__c, id), CHANRT__CAT(chanrt__p, id), CHANRT_X_RECV); \
+    })
+#define CHANRT__CASE_SEND(id, ch, ptr)                                                     \
+    __extension__({                                                                        \
+        CHANRT__MAY_SEND(ch, "case_send");                                                 \
+        const volatile void *CHANRT__CAT(chanrt__c, id) = (ch);                            \
+        const CHANRT__ELEM(ch) *CHANRT__CAT(chanrt__p, id) = (ptr);                        \
+        chanrt_x_case(CHANRT__CAT(chanrt__c, id), CHANRT__CAT(chanrt__p, id), CHANRT_X_SEND); \
+    })
+
+//------------------------------------------------------------------------------
+// >>api-timer    Timers as channels.
+//------------------------------------------------------------------------------
+
+// chanrt_chan_after makes a channel that delivers the instant once, ns from now. The caller
+// frees it, fired or not. NULL: out of memory.
+CHANRT_API chanrt_chan_receiver(int64_t) chanrt_chan_after(int64_t ns);
+
+// chanrt_timer_make: one instant after ns. chanrt_ticker_make: one every period; a slow reader
+// loses ticks, it never gets a burst. chanrt_timer_func: fn(arg) runs as a task after ns.
+// Returns: NULL when out of memory, period <= 0, or fn is NULL.
+CHANRT_API chanrt_timer *chanrt_timer_make(int64_t ns);
+CHANRT_API chanrt_timer *chanrt_ticker_make(int64_t period);
+CHANRT_API chanrt_timer *chanrt_timer_func(int64_t ns, void (*fn)(void *), void *arg);
+
+// chanrt_timer_chan is the timer's channel, owned by the timer (chan_ref it to keep it); NULL
+// for timer_func and NULL timers.
+CHANRT_API chanrt_chan_receiver(int64_t) chanrt_timer_chan(chanrt_timer *t);
+
+// chanrt_timer_stop disarms; chanrt_timer_reset arms anew (for a ticker: with a new period).
+// Returns: true when the timer was still pending: not fired, or fired and the instant not
+// received yet. After either no instant of before can be received.
+CHANRT_API bool chanrt_timer_stop(chanrt_timer *t);
+CHANRT_API bool chanrt_timer_reset(chanrt_timer *t, int64_t ns);
+
+// chanrt_timer_free stops and frees; NULL is fine.
+CHANRT_API void chanrt_timer_free(chanrt_timer *t);
+
+//------------------------------------------------------------------------------
+// >>api-wg    Waiting for tasks.
+//------------------------------------------------------------------------------
+
+// chanrt_wg_add adds n to the count; waiters are released when it becomes 0.
+// Returns: 0; EINVAL, and nothing changes: wg is NULL, the count would become negative or
+// overflow. chanrt_wg_done is add(-1).
+CHANRT_API int chanrt_wg_add(chanrt_waitgroup *wg, int n);
+CHANRT_API int chanrt_wg_done(chanrt_waitgroup *wg);
+
+// chanrt_wg_wait blocks until the count is 0. Order: everything before the wg_done calls
+// happens before it returns. The group may be reused or freed as soon as it has returned.
+// timeout: ETIMEDOUT after ns, else 0; EINVAL for NULL.
+CHANRT_API void chanrt_wg_wait(chanrt_waitgroup *wg);
+CHANRT_API int chanrt_wg_wait_timeout(chanrt_waitgroup *wg, int64_t ns);
+
+// chanrt_wg_go(wg, task, args...): add 1, spawn, and done when the task ends, by task_exit
+// too. Returns what chanrt_go returns; on an error the count is as before.
+#define chanrt_wg_go(wg, ...) CHANRT__WG_GO(__COUNTER__, wg, __VA_ARGS__)
+#define CHANRT__WG_GO(id, wg, ...)                                                       \
+    __extension__({                                                                      \
+        chanrt_x_how CHANRT__CAT(chanrt__how, id) = { NULL, NULL, NULL };                \
+        int CHANRT__CAT(chanrt__e, id) =                                                 \
+            chanrt_x_wg_begin((wg), &CHANRT__CAT(chanrt__how, id));                      \
+        if (CHANRT__CAT(chanrt__e, id) == 0)                                             \
+            CHANRT__CAT(chanrt__e, id) = chanrt_x_wg_undo(                               \
+                &CHANRT__CAT(chanrt__how, id),                                           \
+                CHANRT__GO(id, &CHANRT__CAT(chanrt__how, id), __VA_ARGS__));             \
+        CHANRT__CAT(chanrt__e, id);                                                      \
+    })
+CHANRT_API int chanrt_x_wg_begin(chanrt_waitgroup *wg, chanrt_x_how *how);
+CHANRT_API int chanrt_x_wg_undo(const chanrt_x_how *how, int err);
+
+#ifdef __cplusplus
+}
+#endif
+
+//------------------------------------------------------------------------------
+// >>short-names
+//------------------------------------------------------------------------------
+#ifndef CHANRT_NO_SHORT_NAMES
+#define TASK(...) CHANRT_TASK(__VA_ARGS__)
+#define TASK_ERR(...) CHANRT_TASK_ERR(__VA_ARGS__)
+#define TASK_EXTERN(...) CHANRT_TASK_EXTERN(__VA_ARGS__)
+#define TASK_DECLARE(...) CHANRT_TASK_DECLARE(__VA_ARGS__)
+#define go(...) chanrt_go(__VA_ARGS__)
+#define go_opt(...) chanrt_go_opt(__VA_ARGS__)
+#define go_fn(fn, arg) chanrt_go_fn(fn, arg)
+#define task_options chanrt_task_options
+#define task_yield chanrt_task_yield
+#define task_sleep chanrt_task_sleep
+#define task_exit chanrt_task_exit
+#define task_id chanrt_task_id
+#define task_name chanrt_task_name
+#define chan(T) chanrt_chan(T)
+#define chan_receiver(T) chanrt_chan_receiver(T)
+#define chan_sender(T) chanrt_chan_sender(T)
+#define chan_make(T, cap) chanrt_chan_make(T, cap)
+#define chan_send(ch, ...) chanrt_chan_send(ch, __VA_ARGS__)
+#define chan_try_send(ch, ...) chanrt_chan_try_send(ch, __VA_ARGS__)
+#define chan_send_timeout(ch, value, ns) chanrt_chan_send_timeout(ch, value, ns)
+#define chan_recv(ch, ptr) chanrt_chan_recv(ch, ptr)
+#define chan_try_recv(ch, ptr) chanrt_chan_try_recv(ch, ptr)
+#define chan_recv_timeout(ch, ptr, ns) chanrt_chan_recv_timeout(ch, ptr, ns)
+#define chan_get(ch) chanrt_chan_get(ch)
+#define chan_range(T, v, ch) chanrt_chan_range(T, v, ch)
+#define chan_close(ch) chanrt_chan_close(ch)
+#define chan_len(ch) chanrt_chan_len(ch)
+#define chan_cap(ch) chanrt_chan_cap(ch)
+#define chan_ref(ch) chanrt_chan_ref(ch)
+#define chan_free(ch) chanrt_chan_free(ch)
+#define chan_collect(ch, array) chanrt_chan_collect(ch, array)
+#define chan_send_all(ch, array) chanrt_chan_send_all(ch, array)
+#define chan_select chanrt_chan_select
+#define chan_select_ordered chanrt_chan_select_ordered
+#define chan_select_n chanrt_chan_select_n
+#define chan_case chanrt_chan_case
+#define case_recv(ch, ptr) chanrt_case_recv(ch, ptr)
+#define case_send(ch, ptr) chanrt_case_send(ch, ptr)
+#define on_recv(ch, ptr) chanrt_on_recv(ch, ptr)
+#define on_send(ch, ...) chanrt_on_send(ch, __VA_ARGS__)
+#define on_timeout(ns) chanrt_on_timeout(ns)
+#define on_default chanrt_on_default
+#define select_err() chanrt_select_err()
+#define chan_after chanrt_chan_after
+#define chan_timer chanrt_timer
+#define timer_make chanrt_timer_make
+#define ticker_make chanrt_ticker_make
+#define timer_func chanrt_timer_func
+#define timer_chan chanrt_timer_chan
+#define timer_stop chanrt_timer_stop
+#define timer_reset chanrt_timer_reset
+#define timer_free chanrt_timer_free
+#define waitgroup chanrt_waitgroup
+#define wg_add chanrt_wg_add
+#define wg_done chanrt_wg_done
+#define wg_wait chanrt_wg_wait
+#define wg_wait_timeout chanrt_wg_wait_timeout
+#define wg_go(wg, ...) chanrt_wg_go(wg, __VA_ARGS__)
+#endif
+
+#endif // CHANRT_H
+
+#if defined(CHANRT_IMPLEMENTATION) && !defined(CHANRT__IMPLEMENTED)
+#define CHANRT__IMPLEMENTED
+#ifdef __cplusplus
+#error "chanrt.h: compile the file with CHANRT_IMPLEMENTATION as C; C++ files can include the header"
+#endif
+
+//------------------------------------------------------------------------------
+// >>port    Compiler, system, sanitizers: every switch is 0 or 1 from here on.
+//   uses    nothing
+//------------------------------------------------------------------------------
+
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#if defined(__linux__)
+#define CHANRT__LINUX 1
+#include <sys/syscall.h>
+#else
+#define CHANRT__LINUX 0
+#include <sys/time.h>
+#endif
+
+#if defined(__has_feature)
+#define CHANRT__FEATURE(x) __has_feature(x)
+#else
+#define CHANRT__FEATURE(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || CHANRT__FEATURE(address_sanitizer)
+#define CHANRT__ASAN 1
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#include <sanitizer/lsan_interface.h>
+#else
+#define CHANRT__ASAN 0
+#endif
+#if defined(__SANITIZE_THREAD__) || CHANRT__FEATURE(thread_sanitizer)
+#define CHANRT__TSAN 1
+#include <sanitizer/tsan_interface.h>
+#else
+#define CHANRT__TSAN 0
+#endif
+
+#ifndef CHANRT_VALGRIND
+#define CHANRT_VALGRIND 0
+#endif
+#if CHANRT_VALGRIND
+#include <valgrind/valgrind.h>
+#endif
+
+#if !defined(CHANRT_UCONTEXT) && \
+    !(defined(__x86_64__) && !defined(__ILP32__)) && !defined(__aarch64__)
+#define CHANRT_UCONTEXT 1
+#endif
+#ifndef CHANRT_UCONTEXT
+#define CHANRT_UCONTEXT 0
+#endif
+#if CHANRT_UCONTEXT
+#include <ucontext.h>
+#endif
+#ifndef CHANRT_FUTEX
+#define CHANRT_FUTEX CHANRT__LINUX
+#endif
+#ifndef CHANRT_MEMBARRIER
+#define CHANRT_MEMBARRIER (CHANRT__LINUX && !CHANRT__TSAN) // TSan cannot see membarrier's order
+#endif
+#ifndef CHANRT_GUARD
+#define CHANRT_GUARD 2
+#endif
+#ifndef CHANRT_CHECK
+#define CHANRT_CHECK 0
+#endif
+// The post-switch store is made by C code where the switch is not ours to extend.
+#define CHANRT__COMMIT_IN_C (CHANRT_UCONTEXT || CHANRT__ASAN || CHANRT__TSAN)
+
+#if defined(__clang__)
+#define CHANRT__NOINLINE __attribute__((noinline))
+#else
+#define CHANRT__NOINLINE __attribute__((noinline, noclone))
+#endif
+#define CHANRT__LIKELY(x) __builtin_expect(!!(x), 1)
+#define CHANRT__UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define CHANRT__ALIGNED(n) __attribute__((aligned(n)))
+
+// What strict ISO C modes hide when another header came first.
+#ifndef MAP_ANONYMOUS
+#define MAP_ANONYMOUS 0x20
+#endif
+#ifndef MAP_NORESERVE
+#define MAP_NORESERVE 0
+#endif
+#ifndef SIG_SETMASK
+#define SIG_SETMASK 2
+#endif
+
+#ifndef CHANRT_ASSERT
+#include <assert.h>
+#define CHANRT_ASSERT(x) assert(x)
+#endif
+#if defined(CHANRT_MALLOC) && defined(CHANRT_REALLOC) && defined(CHANRT_FREE)
+#elif !defined(CHANRT_MALLOC) && !defined(CHANRT_REALLOC) && !defined(CHANRT_FREE)
+#define CHANRT_MALLOC(n) malloc(n)
+#define CHANRT_REALLOC(p, n) realloc(p, n)
+#define CHANRT_FREE(p) free(p)
+#else
+#error "chanrt.h: define all of CHANRT_MALLOC, CHANRT_REALLOC, CHANRT_FREE, or none"
+#endif
+
+// A test build makes the named call fail by defining CHANRT__FAULT.
+#ifndef CHANRT__FAULT
+#define CHANRT__FAULT(call) 0
+#endif
+
+//------------------------------------------------------------------------------
+// >>fail    Stopping the process with a sentence.
+//   uses    port
+//   owns    chanrt__fail_dump, set by >>inside: prints every task
+//------------------------------------------------------------------------------
+
+static void (*chanrt__fail_dump)(FILE *f);
+
+// One line on stderr that does not stop anything.
+__attribute__((format(printf, 1, 2)))
+static void chanrt__fail_say(const char *format, ...) {
+    char line[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    fprintf(stderr, "chanrt: %s\n", line); // one call: lines of several threads do not mix
+}
+
+// The caller broke a rule for which the contract has no error code.
+__attribute__((format(printf, 1, 2), noreturn))
+static void chanrt__fail_stop(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    fputs("fatal error: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    abort();
+}
+
+// Go's words and Go's exit status. Nothing can run any more, so nothing races with the dump;
+// _exit, because exit handlers could wait for tasks that will never move.
+__attribute__((noreturn))
+static void chanrt__fail_deadlock(void) {
+    fflush(stdout);
+    fputs("fatal error: all tasks are asleep - deadlock!\n\n", stderr);
+    if (chanrt__fail_dump) chanrt__fail_dump(stderr);
+    fflush(stderr);
+    _exit(2);
+}
+
+//------------------------------------------------------------------------------
+// >>atom    The only spelling of memory orders.
+//   uses    port
+//   laws    Every ordered access carries a [tag] that its partner carries, too.
+//           Relaxed accesses publish nothing: counters, and hints that are looked
+//           at again under a lock before anybody relies on them.
+//------------------------------------------------------------------------------
+
+#define chanrt__atom_load(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#define chanrt__atom_store(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define chanrt__atom_add(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
+#define chanrt__atom_load_acq(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define chanrt__atom_store_rel(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+#define chanrt__atom_swap_acq(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQUIRE)
+#define chanrt__atom_swap_acqrel(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
+#define chanrt__atom_sub_acqrel(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_ACQ_REL)
+#define chanrt__atom_add_seq(p, v) __atomic_fetch_add((p), (v), __ATOMIC_SEQ_CST)
+#define chanrt__atom_compiler_barrier() __atomic_signal_fence(__ATOMIC_SEQ_CST)
+
+static inline void chanrt__atom_fence_seq(void) {
+#if CHANRT__TSAN
+    static uint32_t word; // TSan does not model fences; this is one to the processor
+    __atomic_fetch_add(&word, 1, __ATOMIC_SEQ_CST);
+#else
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
+// Compare and swap that publishes and acquires when it wins.
+static inline bool chanrt__atom_cas_acqrel(uint32_t *p, uint32_t from, uint32_t to) {
+    return __atomic_compare_exchange_n(p, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+static inline void chanrt__atom_pause(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb" ::: "memory"); // yield is a no-op on most cores; isb waits
+#else
+    chanrt__atom_compiler_barrier();
+#endif
+}
+
+//------------------------------------------------------------------------------
+// >>os    The only system calls: memory, clock, threads, sleeping, the thread record.
+//   uses    port fail atom
+//   owns    the one thread-local of the file, read only by chanrt__os_self
+//   laws    No system call is made under a spin lock (M2).
+//   not     pthread condition variables for sleeping on Linux: glibc before 2.41 can
+//           lose a signal (its bug 25847)
+//   tests   unit/os.c
+//------------------------------------------------------------------------------
+
+#define CHANRT__FOREVER INT64_MAX // a deadline that never comes
+
+// What this room needs and strict ISO C modes hide; the same declarations as libc's.
+#if CHANRT__LINUX
+long syscall(long number, ...);
+int clock_gettime(int clock, struct timespec *t);
+#ifndef CLOCK_MONOTONIC
+#define CLOCK_MONOTONIC 1
+#endif
+#endif
+
+enum { CHANRT__EMPTY, CHANRT__NOTIFIED, CHANRT__PARKED, CHANRT__PARKED_TIMED };
+
+// One per thread that ever called in: of a worker, or of the program's own.
+struct chanrt__os_thread {
+    void *worker;         // struct chanrt__worker, NULL on the program's own threads
+    uint32_t a_park;      // the word an ordinary thread sleeps on
+    uint32_t random;      // state of the thread's generator, never 0 once used
+    uint32_t *commit;     // CHANRT__COMMIT_IN_C: the word to clear after the switch
+    struct chanrt__ctx *from; // likewise: the context that was left
+};
+
+static _Thread_local struct chanrt__os_thread chanrt__os_thread;
+
+// The only reader of the thread-local. Never inlined and never thought constant: a task
+// wakes on another thread, so each park makes what an earlier call returned worthless.
+CHANRT__NOINLINE static struct chanrt__os_thread *chanrt__os_self(void) {
+    __asm__ volatile("" ::: "memory");
+    return &chanrt__os_thread;
+}
+
+#ifndef CHANRT_KEEP_ERRNO
+#pragma pop_macro("errno")
+#endif
+CHANRT__NOINLINE CHANRT_API int *chanrt_x_errno(void) {
+    __asm__ volatile("" ::: "memory");
+    return &errno;
+}
+
+CHANRT_API int64_t chanrt_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+// The instant ns from now, for ever if ns < 0. Saturates just short of that: a huge timeout is
+// still a timer that is armed, and keeps the deadlock detector silent.
+static int64_t chanrt__os_deadline(int64_t ns) {
+    int64_t now = chanrt_now();
+    if (ns < 0) return CHANRT__FOREVER;
+    if (ns >= CHANRT__FOREVER - 1 - now) return CHANRT__FOREVER - 1;
+    return now + ns;
+}
+
+// xorshift: fair enough for select, and a few instructions.
+static uint32_t chanrt__os_random(struct chanrt__os_thread *self) {
+    uint32_t x = self->random;
+    if (CHANRT__UNLIKELY(x == 0)) x = (uint32_t)((uintptr_t)self >> 4) ^ (uint32_t)chanrt_now();
+    x |= x == 0;
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
+    return self->random = x;
+}
+
+static int chanrt__os_cpus(void) {
+#if CHANRT__LINUX
+    unsigned long mask[128]; // 8192 processors
+    long bytes = syscall(SYS_sched_getaffinity, 0, sizeof mask, mask);
+    int n = 0;
+    for (size_t i = 0; bytes > 0 && i < (size_t)bytes / sizeof mask[0]; i++)
+        n += __builtin_popcountl(mask[i]);
+    if (n > 0) return n;
+#endif
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 0 && online <= INT_MAX ? (int)online : 1;
+}
+
+// Threads in the process now; 0: cannot be told here.
+static long chanrt__os_threads(void) {
+#if CHANRT__LINUX
+    struct stat s;
+    if (stat("/proc/self/task", &s) == 0 && s.st_nlink > 2)
+        return (long)s.st_nlink - 2 - (CHANRT__TSAN ? 1 : 0); // TSan has a thread of its own
+#endif
+    return 0;
+}
+
+// --- spin locks: taken with one locked instruction, released with a plain store. A loser
+// backs off for longer and longer, then gives the processor away.
+
+CHANRT__NOINLINE static void chanrt__os_lock_slow(uint32_t *word) {
+    for (uint32_t spins = 1;; spins += spins < 64 ? spins : 0) {
+        for (uint32_t i = 0; i < spins; i++) chanrt__atom_pause();
+        if (spins >= 64) sched_yield();
+        if (chanrt__atom_load(word) == 0 &&
+            chanrt__atom_swap_acq(word, 1) == 0) // [lock] pairs with the unlock's store
+            return;
+    }
+}
+
+static inline void chanrt__os_lock(uint32_t *word) {
+    if (CHANRT__UNLIKELY(chanrt__atom_swap_acq(word, 1) != 0)) // [lock]
+        chanrt__os_lock_slow(word);
+}
+
+static inline void chanrt__os_unlock(uint32_t *word) {
+    chanrt__atom_store_rel(word, 0); // [lock] what the section wrote is the next holder's
+}
+
+// --- asymmetric fences: the common side writes plainly, the rare side makes every running
+// thread of the process execute a full barrier.
+
+static bool chanrt__os_asymmetric;
+
+static void chanrt__os_fences_init(void) {
+#if CHANRT_MEMBARRIER
+    enum { REGISTER_PRIVATE_EXPEDITED = 1 << 4 };
+    chanrt__os_asymmetric =
+        !CHANRT__FAULT(membarrier) &&
+        syscall(SYS_membarrier, REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+#endif
+}
+
+// The common side: keeps a later load on this thread from overtaking an earlier store.
+static inline void chanrt__os_light_fence(void) {
+    if (CHANRT__LIKELY(chanrt__os_asymmetric)) chanrt__atom_compiler_barrier();
+    else chanrt__atom_fence_seq(); // [fence]
+}
+
+// The rare side: the same, for this thread and every other one of the process.
+static void chanrt__os_heavy_fence(void) {
+#if CHANRT_MEMBARRIER
+    enum { PRIVATE_EXPEDITED = 1 << 3 };
+    if (chanrt__os_asymmetric && syscall(SYS_membarrier, PRIVATE_EXPEDITED, 0, 0) == 0) return;
+#endif
+    chanrt__atom_fence_seq(); // [fence]
+}
+
+// --- sleeping on a word
+
+#if CHANRT_FUTEX
+// Sleeps while *word is value, until woken, the deadline (an instant), or for no reason.
+static void chanrt__os_sleep(uint32_t *word, uint32_t value, int64_t deadline) {
+    enum { WAIT_BITSET_PRIVATE = 9 | 128 };
+    struct timespec t = { .tv_sec = (time_t)(deadline / 1000000000),
+                          .tv_nsec = (long)(deadline % 1000000000) };
+    syscall(SYS_futex, word, WAIT_BITSET_PRIVATE, value, deadline == CHANRT__FOREVER ? NULL : &t,
+            NULL, 0xffffffffu);
+}
+
+static void chanrt__os_wake(uint32_t *word) {
+    enum { WAKE_PRIVATE = 1 | 128 };
+    syscall(SYS_futex, word, WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+#else
+// The same contract from a mutex and a condition variable, shared by all words of a bucket.
+// A condition variable of another clock would be needed for exact monotonic deadlines; 1 ms
+// slices keep a clock change from stretching a sleep.
+static struct {
+    pthread_mutex_t mutex;
+    pthread_cond_t cond;
+} chanrt__os_buckets[8] = {
+#define CHANRT__BUCKET { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER }
+    CHANRT__BUCKET, CHANRT__BUCKET, CHANRT__BUCKET, CHANRT__BUCKET,
+    CHANRT__BUCKET, CHANRT__BUCKET, CHANRT__BUCKET, CHANRT__BUCKET
+};
+
+static void chanrt__os_sleep(uint32_t *word, uint32_t value, int64_t deadline) {
+    size_t b = ((uintptr_t)word >> 4) % 8;
+    pthread_mutex_lock(&chanrt__os_buckets[b].mutex);
+    while (chanrt__atom_load(word) == value) {
+        int64_t left = deadline == CHANRT__FOREVER ? CHANRT_SECOND : deadline - chanrt_now();
+        if (left <= 0) break;
+        struct timespec t;
+        clock_gettime(0, &t); // CLOCK_REALTIME, what the condition variable waits by
+        int64_t until = (int64_t)t.tv_nsec + (left < CHANRT_MILLISECOND || left > CHANRT_SECOND / 2
+                                                  ? left : left - left / 8);
+        t.tv_sec += (time_t)(until / 1000000000);
+        t.tv_nsec = (long)(until % 1000000000);
+        pthread_cond_timedwait(&chanrt__os_buckets[b].cond, &chanrt__os_buckets[b].mutex, &t);
+    }
+    pthread_mutex_unlock(&chanrt__os_buckets[b].mutex);
+}
+
+static void chanrt__os_wake(uint32_t *word) {
+    size_t b = ((uintptr_t)word >> 4) % 8;
+    pthread_mutex_lock(&chanrt__os_buckets[b].mutex);
+    pthread_cond_broadcast(&chanrt__os_buckets[b].cond);
+    pthread_mutex_unlock(&chanrt__os_buckets[b].mutex);
+}
+#endif
+
+// --- threads
+
+// Starts a thread with every signal blocked: handlers belong to the program's own threads.
+// The exceptions are the signals an instruction raises, which the overflow report needs.
+static int chanrt__os_thread_start(pthread_t *thread, void *(*fn)(void *), void *arg) {
+    if (CHANRT__FAULT(thread)) return EAGAIN;
+#if CHANRT__LINUX
+    uint64_t all = ~(uint64_t)0, old = 0;
+    const int kept[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT };
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+        all &= ~((uint64_t)1 << (kept[i] - 1));
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, sizeof all);
+    int err = pthread_create(thread, NULL, fn, arg);
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, sizeof old);
+    return err;
+#else
+    return pthread_create(thread, NULL, fn, arg);
+#endif
+}
+
+// Names the calling thread for debuggers, and asks for exact sleeps.
+static void chanrt__os_thread_setup(int index) {
+#if CHANRT__LINUX
+    enum { SET_NAME = 15, SET_TIMERSLACK = 29 };
+    char name[16];
+    snprintf(name, sizeof name, "chanrt-%d", index);
+    syscall(SYS_prctl, SET_NAME, name, 0, 0, 0);
+    syscall(SYS_prctl, SET_TIMERSLACK, 1, 0, 0, 0);
+#else
+    (void)index;
+#endif
+}
+
+// --- faults: the signals an access to a guard page raises
+
+typedef void chanrt__os_handler(int sig, void *info, void *context);
+
+#if CHANRT__LINUX
+// libc's own struct sigaction and stack_t, which strict modes hide.
+struct chanrt__os_sigaction {
+    chanrt__os_handler *fn;
+    unsigned long mask[128 / sizeof(unsigned long)];
+    int flags;
+    void (*restorer)(void);
+};
+struct chanrt__os_altstack {
+    void *low;
+    int flags;
+    size_t size;
+};
+int chanrt__os_libc_sigaction(int sig, const struct chanrt__os_sigaction *now,
+                              struct chanrt__os_sigaction *old) __asm__("sigaction");
+static struct chanrt__os_sigaction chanrt__os_old[2]; // SIGSEGV, SIGBUS
+
+static void chanrt__os_catch_faults(chanrt__os_handler *fn) {
+    struct chanrt__os_sigaction now = { .fn = fn, .flags = 4 | 0x08000000 }; // SIGINFO, ONSTACK
+    chanrt__os_libc_sigaction(SIGSEGV, &now, &chanrt__os_old[0]);
+    chanrt__os_libc_sigaction(SIGBUS, &now, &chanrt__os_old[1]);
+}
+
+static void chanrt__os_release_faults(void) {
+    chanrt__os_libc_sigaction(SIGSEGV, &chanrt__os_old[0], NULL);
+    chanrt__os_libc_sigaction(SIGBUS, &chanrt__os_old[1], NULL);
+}
+
+// Hands a fault to whoever was there before us; with nobody, it happens again and kills.
+static void chanrt__os_pass_fault(int sig, void *info, void *context) {
+    struct chanrt__os_sigaction *old = &chanrt__os_old[sig == SIGBUS];
+    if ((uintptr_t)old->fn > 1) old->fn(sig, info, context);
+    else chanrt__os_libc_sigaction(sig, old, NULL);
+}
+
+static const char *chanrt__os_fault_address(const void *info) {
+    void *address;
+    memcpy(&address, (const char *)info + (sizeof(void *) == 8 ? 16 : 12), sizeof address);
+    return (const char *)address;
+}
+
+// Gives the calling thread a stack for its fault handler, unless it has one.
+static void chanrt__os_set_altstack(void *low, size_t size) {
+    struct chanrt__os_altstack now = { .low = low, .size = size }, old = { .flags = 0 };
+    enum { DISABLED = 2 };
+    syscall(SYS_sigaltstack, NULL, &old);
+    if (old.flags & DISABLED) syscall(SYS_sigaltstack, &now, NULL);
+}
+#else
+static struct sigaction chanrt__os_old[2];
+
+static void chanrt__os_catch_faults(chanrt__os_handler *fn) {
+    struct sigaction now;
+    memset(&now, 0, sizeof now);
+    now.sa_sigaction = (void (*)(int, siginfo_t *, void *))fn;
+    now.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    sigaction(SIGSEGV, &now, &chanrt__os_old[0]);
+    sigaction(SIGBUS, &now, &chanrt__os_old[1]);
+}
+
+static void chanrt__os_release_faults(void) {
+    sigaction(SIGSEGV, &chanrt__os_old[0], NULL);
+    sigaction(SIGBUS, &chanrt__os_old[1], NULL);
+}
+
+static void chanrt__os_pass_fault(int sig, void *info, void *context) {
+    (void)info, (void)context;
+    sigaction(sig, &chanrt__os_old[sig == SIGBUS], NULL);
+}
+
+static const char *chanrt__os_fault_address(const void *info) {
+    return (const char *)((const siginfo_t *)info)->si_addr;
+}
+
+static void chanrt__os_set_altstack(void *low, size_t size) {
+    stack_t now = { .ss_sp = low, .ss_size = size };
+    sigaltstack(&now, NULL);
+}
+#endif
+
+// --- memory
+
+static size_t chanrt__os_page(void) {
+    static size_t page;
+    size_t p = chanrt__atom_load(&page);
+    if (p == 0) {
+        long n = sysconf(_SC_PAGESIZE);
+        p = n > 0 ? (size_t)n : 4096;
+        chanrt__atom_store(&page, p);
+    }
+    return p;
+}
+
+// Address space that costs memory only where touched. NULL when there is none.
+static void *chanrt__os_map(size_t size) {
+    if (CHANRT__FAULT(mmap)) return NULL;
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static void chanrt__os_unmap(void *p, size_t size) {
+    munmap(p, size);
+}
+
+// Whether huge pages may back the range: yes for dense records, no for sparse stacks.
+static void chanrt__os_huge(void *p, size_t size, bool yes) {
+#if CHANRT__LINUX
+    enum { HUGEPAGE = 14, NOHUGEPAGE = 15 };
+    syscall(SYS_madvise, p, size, yes ? HUGEPAGE : NOHUGEPAGE);
+#else
+    (void)p, (void)size, (void)yes;
+#endif
+}
+
+// Makes n ranges of `size` bytes, `stride` apart, fault on access. Guard advice (Linux 6.13)
+// needs no mapping of its own; mprotect splits the mapping, and vm.max_map_count ends it.
+static void chanrt__os_guard(char *first, size_t size, size_t stride, int n) {
+#if CHANRT_GUARD
+    static int mode = CHANRT_GUARD; // 2 advice, 1 mprotect, 0 none; only ever falls
+#if CHANRT__LINUX && CHANRT_GUARD >= 2
+    enum { GUARD_INSTALL = 102, SELF = -10000, BATCH = 64 };
+    while (chanrt__atom_load(&mode) == 2 && n > 0) {
+        struct {
+            void *base;
+            size_t len;
+        } ranges[BATCH];
+        int k = n < BATCH ? n : BATCH;
+        for (int i = 0; i < k; i++) {
+            ranges[i].base = first + (size_t)i * stride;
+            ranges[i].len = size;
+        }
+        long done = CHANRT__FAULT(guard) ? -1 : syscall(440, SELF, ranges, k, GUARD_INSTALL, 0);
+        if (done != (long)size * k) {
+            for (int i = 0; i < k && chanrt__atom_load(&mode) == 2; i++)
+                if (CHANRT__FAULT(guard) ||
+                    syscall(SYS_madvise, ranges[i].base, size, GUARD_INSTALL) != 0)
+                    chanrt__atom_store(&mode, 1);
+            if (chanrt__atom_load(&mode) != 2) break;
+        }
+        first += (size_t)k * stride;
+        n -= k;
+    }
+#else
+    if (mode == 2) mode = 1;
+#endif
+    for (; chanrt__atom_load(&mode) == 1 && n > 0; n--, first += stride) {
+        if (CHANRT__FAULT(mprotect) || mprotect(first, size, PROT_NONE) != 0) {
+            chanrt__atom_store(&mode, 0);
+            chanrt__fail_say("no more guard pages: stacks made from now on have none; "
+                             "raise vm.max_map_count");
+        }
+    }
+#else
+    (void)first, (void)size, (void)stride, (void)n;
+#endif
+}
+
+//------------------------------------------------------------------------------
+// >>ctx    Switching stacks.
+//   uses    port fail atom os
+//   laws    The word passed to a switch is cleared only when every register of the
+//           context left is saved and its stack is no longer in use (T2). Nothing
+//           may make a task runnable earlier: this store is what publishes it.
+//   not     saving the floating-point control words: two slow instructions a switch;
+//           the manual says so. swapcontext: 350 cycles, for other processors only.
+//   tests   unit/ctx.c spec/scheduler.c
+//------------------------------------------------------------------------------
+
+struct chanrt__ctx {
+#if CHANRT_UCONTEXT
+    ucontext_t *uc;
+#else
+    void *sp, *fp;
+    uintptr_t pc;
+#endif
+#if CHANRT__ASAN
+    void *fake;
+    const void *low;
+    size_t size;
+#endif
+#if CHANRT__TSAN
+    void *fiber;
+#endif
+};
+
+// x86-64, narrated; aarch64 below is the same in its own words. The caller's callee-saved
+// registers are on the clobber list, so the compiler keeps them on this stack itself; by hand
+// go only the frame pointer, the stack pointer and where to continue. Resuming is a jump, not
+// a return: the return predictor would be wrong each time.
+#if !CHANRT_UCONTEXT
+#if CHANRT__TSAN
+__attribute__((no_sanitize("thread")))
+#endif
+#if CHANRT__ASAN
+__attribute__((no_sanitize("address")))
+#endif
+CHANRT__NOINLINE static void chanrt__ctx_swap(struct chanrt__ctx *from,
+                                              const struct chanrt__ctx *to, uint32_t *word) {
+#if CHANRT__TSAN
+    __tsan_switch_to_fiber(to->fiber, 0); // the last call before the jump, or frames get mixed up
+#endif
+#if defined(__x86_64__)
+#if defined(__CET__)
+#define CHANRT__LANDING "endbr64\n\t"
+#else
+#define CHANRT__LANDING
+#endif
+    __asm__ volatile("leaq  1f(%%rip), %%rax\n\t"
+                     "movq  %%rax, 16(%%rdi)\n\t"  // from->pc: the label below
+                     "movq  %%rbp, 8(%%rdi)\n\t"   // from->fp
+                     "movq  %%rsp, 0(%%rdi)\n\t"   // from->sp: all is saved
+                     "movq  0(%%rsi), %%rsp\n\t"   // on the other stack from here
+                     "movq  8(%%rsi), %%rbp\n\t"
+                     "movl  $0, (%%rdx)\n\t"       // [lock] publish: x86 keeps stores in order
+                     "jmp   *16(%%rsi)\n\t"
+                     "1:\n\t" CHANRT__LANDING
+                     : "+D"(from), "+S"(to), "+d"(word)
+                     :
+                     : "rax", "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+                       "memory", "cc");
+#elif defined(__aarch64__)
+    register struct chanrt__ctx *x0 __asm__("x0") = from;
+    register const struct chanrt__ctx *x1 __asm__("x1") = to;
+    register uint32_t *x2 __asm__("x2") = word;
+    __asm__ volatile("adr   x9, 1f\n\t"
+                     "stp   x29, x9, [x0, #8]\n\t"
+                     "mov   x10, sp\n\t"
+                     "str   x10, [x0]\n\t"
+                     "ldr   x10, [x1]\n\t"
+                     "ldp   x29, x16, [x1, #8]\n\t"
+                     "mov   sp, x10\n\t"
+                     "mov   x30, xzr\n\t"          // a fresh stack's first frame ends the backtrace
+                     "stlr  wzr, [x2]\n\t"         // [lock] publish
+                     "br    x16\n\t"
+                     "1:    hint #36\n\t"          // a landing pad where branch targets are checked
+                     : "+r"(x0), "+r"(x1), "+r"(x2)
+                     :
+                     : "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14",
+                       "x15", "x16", "x17", "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26",
+                       "x27", "x28", "x30", "d8", "d9", "d10", "d11", "d12", "d13", "d14", "d15",
+                       "memory", "cc");
+    (void)x0, (void)x1, (void)x2;
+#else
+#error "chanrt.h: no assembly for this processor; compile with -DCHANRT_UCONTEXT=1"
+#endif
+}
+#endif
+
+// The first thing on the stack switched to, where the switch cannot do it by itself.
+static void chanrt__ctx_arrived(struct chanrt__ctx *self) {
+#if CHANRT__COMMIT_IN_C
+    struct chanrt__os_thread *thread = chanrt__os_self();
+#if CHANRT__ASAN
+    __sanitizer_finish_switch_fiber(self ? self->fake : NULL, &thread->from->low,
+                                    &thread->from->size);
+#endif
+    chanrt__os_unlock(thread->commit);
+#endif
+    (void)self;
+}
+
+// Leaves `from` for `to`, then clears *word. Returns when somebody switches to `from`, perhaps
+// on another thread. Dying: nobody will, and the stack may be used again once *word is clear.
+static void chanrt__ctx_switch(struct chanrt__ctx *from, struct chanrt__ctx *to, uint32_t *word,
+                               bool dying) {
+    (void)dying;
+#if CHANRT__COMMIT_IN_C
+    struct chanrt__os_thread *thread = chanrt__os_self();
+    static uint32_t unused;
+    thread->commit = word;
+    thread->from = from;
+    word = &unused;
+    (void)word;
+#if CHANRT__ASAN
+    __sanitizer_start_switch_fiber(dying ? NULL : &from->fake, to->low, to->size);
+#endif
+#endif
+#if CHANRT_UCONTEXT
+#if CHANRT__TSAN
+    __tsan_switch_to_fiber(to->fiber, 0);
+#endif
+    swapcontext(from->uc, to->uc);
+#else
+    chanrt__ctx_swap(from, to, word);
+#endif
+    chanrt__ctx_arrived(from);
+}
+
+// Makes ctx start entry() at `top` of a fresh stack; entry never returns.
+static void chanrt__ctx_init(struct chanrt__ctx *ctx, char *low, char *top, void (*entry)(void)) {
+#if CHANRT_UCONTEXT
+    getcontext(ctx->uc);
+    ctx->uc->uc_stack.ss_sp = low;
+    ctx->uc->uc_stack.ss_size = (size_t)(top - low);
+    ctx->uc->uc_link = NULL;
+    makecontext(ctx->uc, entry, 0);
+#else
+    uintptr_t *sp = (uintptr_t *)((uintptr_t)top & ~(uintptr_t)15);
+#if defined(__x86_64__)
+    *--sp = 0; // as after a call, with a return address that ends the backtrace
+#endif
+    ctx->sp = sp;
+    ctx->fp = NULL;
+    ctx->pc = (uintptr_t)entry;
+#endif
+    (void)low;
+}
+
+// Goes on with entry() at `top` of the stack it stands on: the frames in between are gone.
+__attribute__((noreturn))
+static void chanrt__ctx_restart(char *low, char *top, void (*entry)(void)) {
+#if CHANRT__ASAN
+    __asan_handle_no_return();
+#endif
+#if CHANRT_UCONTEXT
+    static _Thread_local ucontext_t uc;
+    getcontext(&uc);
+    uc.uc_stack.ss_sp = low;
+    uc.uc_stack.ss_size = (size_t)(top - low);
+    uc.uc_link = NULL;
+    makecontext(&uc, entry, 0);
+    setcontext(&uc);
+#else
+    struct chanrt__ctx fresh;
+    chanrt__ctx_init(&fresh, low, top, entry);
+#if defined(__x86_64__)
+    __asm__ volatile("movq %0, %%rsp\n\txorl %%ebp, %%ebp\n\tjmp *%1"
+                     : : "r"(fresh.sp), "r"(fresh.pc) : "memory");
+#elif defined(__aarch64__)
+    __asm__ volatile("mov sp, %0\n\tmov x29, xzr\n\tmov x30, xzr\n\tmov x16, %1\n\tbr x16"
+                     : : "r"(fresh.sp), "r"(fresh.pc) : "x16", "memory");
+#endif
+#endif
+    __builtin_unreachable();
+}
+
+//------------------------------------------------------------------------------
+// >>stack    Guarded stacks, one arena per size class.
+//   uses    port fail atom os ctx
+//   owns    chanrt__stacks: chunks of address space and the shared free lists
+//   lock    one mutex a class; system calls are made under it, so never under a spin lock
+//   laws    A stack on a free list is in use by no processor (T2): a worker frees the
+//           stack it stands on only to its own cache, and takes from there only after
+//           it has switched away.
+//   tests   unit/stack.c spec/scheduler.c (overflow)
+//
+//   A chunk:   | header page | guard | stack | guard | stack | ...
+//   A stack:   low [ ... grows down ...  frames | colour | struct chanrt__stack ] top
+//------------------------------------------------------------------------------
+
+enum {
+    CHANRT__STACK_CLASSES = 19,          // 4 KiB << class, up to 1 GiB
+    CHANRT__STACK_GUARD = 16 << 10,      // a frame smaller than this cannot step over
+    CHANRT__STACK_BATCH = 32,            // stacks guarded by one system call
+    CHANRT__STACK_COLOURS = 16           // tops that differ in the first-level cache
+};
+
+struct chanrt__stack {
+    struct chanrt__stack *next; // on a free list
+    char *low, *top;            // usable bytes; top is where frames start
+    int class;
+#if CHANRT_UCONTEXT
+    ucontext_t uc;
+#endif
+#if CHANRT__TSAN
+    void *fiber;
+    bool dirty; // left from the middle: its fiber's call depth is off
+#endif
+};
+
+struct chanrt__stack_chunk {
+    struct chanrt__stack_chunk *next;
+    size_t size;
+};
+
+static struct chanrt__stack_class {
+    pthread_mutex_t mutex;
+    struct chanrt__stack *free;
+    struct chanrt__stack_chunk *chunks;
+    char *at, *guarded, *end; // next stack's guard, end of those guarded, end of the chunk
+    size_t made;              // stacks handed out for the first time
+    size_t bytes;             // address space
+} chanrt__stacks[CHANRT__STACK_CLASSES];
+
+static size_t chanrt__stack_size(int class) {
+    return (size_t)4096 << class;
+}
+
+static size_t chanrt__stack_guard_size(void) {
+    return CHANRT_GUARD ? (size_t)CHANRT__STACK_GUARD : 0;
+}
+
+// The class whose stacks hold at least size bytes; -1: absurd.
+static int chanrt__stack_class_of(size_t size) {
+    if (size < 4096) return -1;
+    for (int class = 0; class < CHANRT__STACK_CLASSES; class ++)
+        if (size <= chanrt__stack_size(class)) return class;
+    return -1;
+}
+
+static void chanrt__stack_init(void) {
+    for (int class = 0; class < CHANRT__STACK_CLASSES; class ++)
+        pthread_mutex_init(&chanrt__stacks[class].mutex, NULL);
+}
+
+// A new chunk, larger each time, smaller when the address space is short.
+static bool chanrt__stack_grow_locked(struct chanrt__stack_class *k, size_t stride) {
+    size_t page = chanrt__os_page();
+    size_t count = k->made < 16 ? 16 : k->made > 2048 ? 2048 : k->made;
+    while (count * stride > ((size_t)256 << 20) && count > 1) count /= 2;
+    for (; count > 0; count /= 2) {
+        size_t size = page + count * stride;
+        char *p = chanrt__os_map(size);
+        if (p == NULL) continue;
+        chanrt__os_huge(p, size, false);
+        struct chanrt__stack_chunk *chunk = (struct chanrt__stack_chunk *)p;
+        chunk->next = k->chunks;
+        chunk->size = size;
+        k->chunks = chunk;
+        k->at = k->guarded = p + page;
+        k->end = p + size;
+        k->bytes += size;
+        return true;
+    }
+    return false;
+}
+
+static struct chanrt__stack *chanrt__stack_carve_locked(int class) {
+    struct chanrt__stack_class *k = &chanrt__stacks[class];
+    size_t guard = chanrt__stack_guard_size(), stride = guard + chanrt__stack_size(class);
+    if (k->at == k->end && !chanrt__stack_grow_locked(k, stride)) return NULL;
+    if (k->at == k->guarded) {
+        size_t left = (size_t)(k->end - k->at) / stride;
+        int n = left < CHANRT__STACK_BATCH ? (int)left : CHANRT__STACK_BATCH;
+        chanrt__os_guard(k->at, guard, stride, n);
+        k->guarded += (size_t)n * stride;
+    }
+    char *low = k->at + guard;
+    k->at += stride;
+    struct chanrt__stack *s =
+        (struct chanrt__stack *)(low + chanrt__stack_size(class) - sizeof(struct chanrt__stack));
+    s = (struct chanrt__stack *)((uintptr_t)s & ~(uintptr_t)63);
+    size_t colour = class == 0 ? 0 : 64 * (k->made % CHANRT__STACK_COLOURS);
+    *s = (struct chanrt__stack){ .low = low, .top = (char *)s - colour, .class = class };
+    k->made++;
+#if CHANRT_VALGRIND
+    VALGRIND_STACK_REGISTER(low, (char *)s);
+#endif
+    return s;
+}
+
+// A stack of the class, or NULL when there is no memory.
+static struct chanrt__stack *chanrt__stack_take(int class) {
+    struct chanrt__stack_class *k = &chanrt__stacks[class];
+    pthread_mutex_lock(&k->mutex);
+    struct chanrt__stack *s = k->free;
+    if (s != NULL) k->free = s->next;
+    else s = chanrt__stack_carve_locked(class);
+    pthread_mutex_unlock(&k->mutex);
+    return s;
+}
+
+// Gives a list of stacks, first to last, back to all workers.
+static void chanrt__stack_give(struct chanrt__stack *first, struct chanrt__stack *last) {
+    struct chanrt__stack_class *k = &chanrt__stacks[first->class];
+    pthread_mutex_lock(&k->mutex);
+    last->next = k->free;
+    k->free = first;
+    pthread_mutex_unlock(&k->mutex);
+}
+
+// Makes ctx stand for what runs on s.
+static void chanrt__stack_adopt(struct chanrt__stack *s, struct chanrt__ctx *ctx) {
+    (void)s, (void)ctx;
+#if CHANRT_UCONTEXT
+    ctx->uc = &s->uc;
+#endif
+#if CHANRT__ASAN
+    ctx->fake = NULL;
+    ctx->low = s->low;
+    ctx->size = (size_t)(s->top - s->low);
+#endif
+#if CHANRT__TSAN
+    ctx->fiber = s->fiber;
+#endif
+}
+
+// Makes ctx start entry() on s.
+static void chanrt__stack_enter(struct chanrt__stack *s, struct chanrt__ctx *ctx,
+                                void (*entry)(void)) {
+#if CHANRT__ASAN
+    __asan_unpoison_memory_region(s->low, (size_t)(s->top - s->low));
+#endif
+#if CHANRT__TSAN
+    if (s->dirty) __tsan_destroy_fiber(s->fiber), s->fiber = NULL, s->dirty = false;
+    if (s->fiber == NULL) s->fiber = __tsan_create_fiber(0);
+#endif
+    chanrt__stack_adopt(s, ctx);
+    chanrt__ctx_init(ctx, s->low, s->top, entry);
+}
+
+static bool chanrt__stack_overflowed(const struct chanrt__stack *s, const char *address) {
+    return address < s->low + 64 && address >= s->low - chanrt__stack_guard_size() - 4096;
+}
+
+// Unmaps everything; no task exists any more.
+static void chanrt__stack_shutdown(void) {
+    for (int class = 0; class < CHANRT__STACK_CLASSES; class ++) {
+        struct chanrt__stack_class *k = &chanrt__stacks[class];
+#if CHANRT__TSAN
+        for (struct chanrt__stack *s = k->free; s != NULL; s = s->next)
+            if (s->fiber != NULL) __tsan_destroy_fiber(s->fiber);
+#endif
+        while (k->chunks != NULL) {
+            struct chanrt__stack_chunk *chunk = k->chunks;
+            k->chunks = chunk->next;
+#if CHANRT__ASAN
+            __asan_unpoison_memory_region(chunk, chunk->size);
+#endif
+            chanrt__os_unmap(chunk, chunk->size);
+        }
+        pthread_mutex_destroy(&k->mutex);
+        *k = (struct chanrt__stack_class){ .free = NULL };
+    }
+}
+
+//------------------------------------------------------------------------------
+// >>list    The timer heap: a pairing heap, linked through its nodes.
+//   uses    port
+//   laws    No allocation, so arming a timer cannot fail; equal deadlines leave in
+//           the order they came.
+//   not     a binary heap in an array: it would have to grow under a spin lock
+//   tests   unit/list.c
+//------------------------------------------------------------------------------
+
+struct chanrt__node {
+    int64_t when;
+    uint64_t order;
+    struct chanrt__node *child, *next, *prev; // prev: the left sibling, or the parent
+    bool linked;
+    uintptr_t (*fire)(struct chanrt__node *, int64_t now); // returns whom to make ready, or 0
+};
+
+static bool chanrt__list_before(const struct chanrt__node *a, const struct chanrt__node *b) {
+    return a->when != b->when ? a->when < b->when : a->order < b->order;
+}
+
+static struct chanrt__node *chanrt__list_meld(struct chanrt__node *a, struct chanrt__node *b) {
+    if (a == NULL) return b;
+    if (b == NULL) return a;
+    if (chanrt__list_before(b, a)) {
+        struct chanrt__node *t = a;
+        a = b;
+        b = t;
+    }
+    b->next = a->child;
+    b->prev = a;
+    if (a->child != NULL) a->child->prev = b;
+    a->child = b;
+    return a;
+}
+
+// Melds a list of siblings in two passes: pairs left to right, then right to left.
+static struct chanrt__node *chanrt__list_merge(struct chanrt__node *first) {
+    struct chanrt__node *pairs = NULL, *root = NULL;
+    while (first != NULL) {
+        struct chanrt__node *a = first, *b = a->next;
+        first = b != NULL ? b->next : NULL;
+        a->next = a->prev = NULL;
+        if (b != NULL) b->next = b->prev = NULL;
+        a = chanrt__list_meld(a, b);
+        a->next = pairs;
+        pairs = a;
+    }
+    while (pairs != NULL) {
+        struct chanrt__node *a = pairs;
+        pairs = a->next;
+        a->next = NULL;
+        root = chanrt__list_meld(root, a);
+    }
+    return root;
+}
+
+static void chanrt__list_insert(struct chanrt__node **root, struct chanrt__node *n) {
+    n->child = n->next = n->prev = NULL;
+    n->linked = true;
+    *root = chanrt__list_meld(*root, n);
+}
+
+static void chanrt__list_remove(struct chanrt__node **root, struct chanrt__node *n) {
+    n->linked = false;
+    if (*root == n) {
+        *root = chanrt__list_merge(n->child);
+        return;
+    }
+    if (n->prev->child == n) n->prev->child = n->next;
+    else n->prev->next = n->next;
+    if (n->next != NULL) n->next->prev = n->prev;
+    *root = chanrt__list_meld(*root, chanrt__list_merge(n->child));
+}
+
+//------------------------------------------------------------------------------
+// >>task    The task record and its memory.
+//   uses    port fail atom os ctx stack list
+//   owns    chanrt__slabs: all records, in use or free, for the life of the runtime
+//   laws    T1 a task is in exactly one place: a queue, a worker, a wait, or ended.
+//           A record not in use has id 0.
+//
+//   prepared --ready--> new --first run--> running <--> waiting
+//                       (no stack)            |   \--> ready (a queue)
+//                                             ended: record and stack go back
+//------------------------------------------------------------------------------
+
+// Why a task waits, in Go's words.
+enum chanrt__reason {
+    CHANRT__NOT_WAITING, CHANRT__WAIT_SEND, CHANRT__WAIT_RECV, CHANRT__WAIT_SELECT,
+    CHANRT__WAIT_SELECT_NONE, CHANRT__WAIT_SLEEP, CHANRT__WAIT_GROUP
+};
+static const char *const chanrt__task_reasons[] = {
+    "runnable", "chan send", "chan receive", "select", "select (no cases)", "sleep",
+    "waitgroup wait"
+};
+
+struct chanrt__task {
+    struct chanrt__task *next;    // in a queue or on a free list
+    struct chanrt__ctx ctx;
+    uint32_t a_on_cpu;            // several may wake it: 1 until its registers are saved
+    uint16_t place;               // the stack's class until it starts, then a pinned one's worker
+    uint8_t a_reason, flags;
+    struct chanrt__stack *stack;  // NULL until it first runs
+    const chanrt_x_site *site;
+    uint64_t a_id;
+    int (*entry)(void *);         // upward: the user's function
+    void (*end)(void *object, int result); // upward: who is told of the end
+    void *end_object;
+    const char *name;
+    union {
+        unsigned char args[64];   // until it starts
+        struct {                  // until it starts, if the arguments do not fit above
+            void *args, *block;
+        } large;
+        struct {                  // from its start
+            void *large;          // what to free at the end
+            void *a_object;       // what it waits on, for the dump
+            int64_t a_since;
+            struct chanrt__wait *wait;
+        } run;
+    } u CHANRT__ALIGNED(32);
+};
+enum { CHANRT__PINNED = 1, CHANRT__EXITED = 2, CHANRT__LARGE = 4, CHANRT__LIVE = 8 };
+#if defined(__LP64__) && !CHANRT_UCONTEXT && !CHANRT__ASAN && !CHANRT__TSAN
+_Static_assert(sizeof(struct chanrt__task) == 160, "what a spawned task costs until it runs");
+#endif
+
+struct chanrt__slab {
+    struct chanrt__slab *next;
+    size_t bytes, count;
+    struct chanrt__task *tasks;
+};
+
+static struct {
+    pthread_mutex_t mutex;
+    struct chanrt__slab *first;
+    struct chanrt__task *free;
+    size_t bytes;
+} chanrt__slabs = { PTHREAD_MUTEX_INITIALIZER, NULL, NULL, 0 };
+
+// Adds a slab: 64 KiB first, then 2 MiB on huge pages, which fault 16,000 records at once.
+static bool chanrt__task_grow_locked(void) {
+    size_t bytes = chanrt__slabs.first == NULL ? (size_t)64 << 10 : (size_t)2 << 20;
+    char *p = chanrt__os_map(bytes);
+    if (p == NULL) return false;
+    if (bytes > (size_t)64 << 10) chanrt__os_huge(p, bytes, true);
+    struct chanrt__slab *slab = (struct chanrt__slab *)p;
+    slab->bytes = bytes;
+    slab->tasks = (struct chanrt__task *)(p + 64);
+    slab->count = (bytes - 64) / sizeof(struct chanrt__task);
+    slab->next = chanrt__slabs.first;
+    chanrt__atom_store_rel(&chanrt__slabs.first, slab); // [slab] its fields, for the dump
+    chanrt__slabs.bytes += bytes;
+    for (size_t i = slab->count; i-- > 0;) {
+        slab->tasks[i].next = chanrt__slabs.free;
+        chanrt__slabs.free = &slab->tasks[i];
+    }
+    return true;
+}
+
+// Takes up to n records off the shared list; *got tells how many.
+static struct chanrt__task *chanrt__task_take(int n, int *got) {
+    pthread_mutex_lock(&chanrt__slabs.mutex);
+    if (chanrt__slabs.free == NULL) chanrt__task_grow_locked();
+    struct chanrt__task *first = chanrt__slabs.free, *last = NULL;
+    *got = 0;
+    for (struct chanrt__task *t = first; t != NULL && *got < n; t = t->next, ++*got) last = t;
+    if (last != NULL) {
+        chanrt__slabs.free = last->next;
+        last->next = NULL;
+    }
+    pthread_mutex_unlock(&chanrt__slabs.mutex);
+    return first;
+}
+
+static void chanrt__task_give(struct chanrt__task *first, struct chanrt__task *last) {
+    pthread_mutex_lock(&chanrt__slabs.mutex);
+    last->next = chanrt__slabs.free;
+    chanrt__slabs.free = first;
+    pthread_mutex_unlock(&chanrt__slabs.mutex);
+}
+
+static void chanrt__task_shutdown(void) {
+    while (chanrt__slabs.first != NULL) {
+        struct chanrt__slab *slab = chanrt__slabs.first;
+        chanrt__slabs.first = slab->next;
+        chanrt__os_unmap(slab, slab->bytes);
+    }
+    chanrt__slabs.free = NULL;
+    chanrt__slabs.bytes = 0;
+}
+
+// Copies the arguments in. False: no memory for those that do not fit.
+static bool chanrt__task_pack(struct chanrt__task *t, const void *args, size_t size,
+                              size_t align) {
+    if (size <= sizeof t->u.args && align <= 32) {
+        if (size != 0) memcpy(t->u.args, args, size);
+        return true;
+    }
+    char *block = size > SIZE_MAX - align ? NULL : (char *)CHANRT_MALLOC(size + align);
+    if (block == NULL) return false;
+    t->flags |= CHANRT__LARGE;
+    t->u.large.block = block;
+    t->u.large.args = (void *)(((uintptr_t)block + align - 1) & ~(uintptr_t)(align - 1));
+    memcpy(t->u.large.args, args, size);
+    return true;
+}
+
+// Runs the task's function to its end. Its arguments are read before anything else happens,
+// so from then on their place holds the fields of a task that has started.
+static int chanrt__task_run(struct chanrt__task *t) {
+    if (!(t->flags & CHANRT__LARGE)) return t->entry(t->u.args);
+    void *args = t->u.large.args;
+    t->u.run.large = t->u.large.block;
+    return t->entry(args);
+}
+
+//------------------------------------------------------------------------------
+// >>sched    Workers: queues, stealing, sleeping, spawning, parking, timers.
+//   uses    port fail atom os ctx stack list task
+//   owns    chanrt__pool; a worker's private queue (next, head, tail) is its own, and a
+//           thief's under the biased lock
+//   lock    pool mutex: idle list, blocked threads, start and stop. Spin locks: the
+//           shared queue, the timer heap; taken with no other lock but a timer's channel.
+//   laws    S1 runnable work is found by some worker in bounded time. S2 no runnable
+//           task waits for ever: the hand-off slot has a budget, every 32nd pick looks
+//           at the shared queue, the clock, and now and then at the other workers.
+//           T2 a task with a_on_cpu set is not run; only a worker on its base stack may
+//           wait for the word to clear.
+//   not     a ring with a CAS per pop: the private list costs no locked instruction;
+//           waking a worker for each hand-off: hand-offs between short tasks are faster
+//           on one worker (tests/bench: pingpong, spsc), so only long tasks wake one
+//   tests   unit/sched.c spec/scheduler.c spec/deadlock.c model/park.pml model/idle.pml
+//           model/bias.pml model/deadlock.pml
+//------------------------------------------------------------------------------
+
+enum {
+    CHANRT__MAX_WORKERS = 1024,
+    CHANRT__LIFO_BUDGET = 64,      // hand-offs in a row while others wait in the queue
+    CHANRT__LOOK_EVERY = 32,       // picks between two looks at clock and shared queue
+    CHANRT__STEAL_MOST = 256,      // tasks taken by one theft
+    CHANRT__STEAL_LONG = 32,       // a queue of short tasks that is worth a theft
+    CHANRT__TASK_BATCH = 64,       // records moved between a worker and the shared list
+    CHANRT__STACK_KEEP = 64,       // free stacks a worker keeps per class
+    CHANRT__ID_BATCH = 16,         // task ids a worker takes at a time
+    CHANRT__ALTSTACK = 64 << 10,   // bytes for a fault handler
+    CHANRT__STACK_DEFAULT = 4 + 2 * (CHANRT__ASAN || CHANRT__TSAN), // 64 KiB; frames grow there
+    CHANRT__IDLE_ONE = 1,          // the announcement: idle workers in the low half,
+    CHANRT__SPIN_ONE = 1 << 16     // searching workers in the high half
+};
+static const int64_t chanrt__sched_short = 4000;        // ns a task runs on average to be short
+static const int64_t chanrt__sched_spin = 20000;        // ns an idle worker searches
+static const int64_t chanrt__sched_watch_min = 200000;  // ns between looks at busy workers
+static const int64_t chanrt__sched_watch_max = 2000000;
+
+struct chanrt__worker {
+    // The owner's, and in the section marked a thief's.
+    struct chanrt__task *current;     // running now; NULL on the base stack
+    struct chanrt__task *a_next;      // the hand-off slot: runs before the queue
+    struct chanrt__task *head, *tail; // the queue
+    uint32_t a_len;                   // its length, a hint for others
+    uint32_t a_in;                    // biased lock: the owner is inside
+    uint32_t a_tick;                  // picks so far
+    uint32_t budget;                  // hand-offs left
+    uint32_t a_long;                  // tasks here run for long: a hand-off is worth a wake
+    int *error;                       // this thread's errno
+    struct chanrt__ctx base;
+    struct chanrt__task *pending;     // picked on a task's stack, to be started from the base
+    struct chanrt__task *free;        // records
+    int free_count;
+    uint32_t id_left;                 // ids still to give away
+    uint64_t id_next;
+    int64_t now;                      // the clock when last looked at
+    uint32_t looked;                  // the tick then
+    int64_t watch, watched;           // interval of looks at the others; the last one
+    struct chanrt__ctx scratch;       // where a dying context is saved
+    uint32_t nothing;                 // a word for switches that publish nothing
+    int index;
+    pthread_t thread;
+    char *altstack;                   // for the fault handler
+    uint64_t a_spawned, a_finished, a_parks, a_switches, a_steals;
+    struct {
+        struct chanrt__stack *first;
+        int count;
+    } stacks[CHANRT__STACK_CLASSES];
+
+    // Others'.
+    uint32_t a_request CHANRT__ALIGNED(64); // biased lock: a thief wants in
+    uint32_t a_thief;                 // one thief at a time
+    uint32_t a_wake CHANRT__ALIGNED(64); // the word the worker sleeps on
+    bool idle;                        // on the idle list (pool mutex)
+    struct chanrt__worker *idle_next, *idle_prev;
+    uint32_t a_pinned_lock, a_pinned_len;
+    struct chanrt__task *pinned_head, *pinned_tail;
+    uint32_t *seen;                   // ticks of the others at the last look
+#if CHANRT_UCONTEXT
+    ucontext_t base_uc, scratch_uc;
+#endif
+} CHANRT__ALIGNED(128);
+
+static struct {
+    pthread_mutex_t mutex;
+    uint32_t a_running, a_stop;
+    int count, cpus;
+    struct chanrt__worker *workers;
+    size_t bytes;                      // of their mapping
+    int stack_class;
+    void (*task_main)(void);           // what a fresh stack starts with
+    struct chanrt__worker *idle_first; // sleeping workers, the keeper last
+    struct chanrt__worker *keeper;     // the one idle worker that sleeps with a timeout
+    int idle_count;
+    long blocked;                      // the program's threads blocked for ever
+    long checks;                       // looks for a deadlock that did not find one, in a row
+    bool draining;                     // a shutdown waits for the tasks to end
+    uint64_t a_spawned_outside;        // by the program's own threads
+    uint64_t a_wakes, a_peak, a_ids;
+    uint64_t epoch;                    // shutdowns so far
+    uint32_t a_announce CHANRT__ALIGNED(64); // see CHANRT__IDLE_ONE
+    uint32_t a_shared_lock CHANRT__ALIGNED(64);
+    uint32_t a_shared_len;
+    struct chanrt__task *shared_head, *shared_tail;
+    uint32_t a_timer_lock CHANRT__ALIGNED(64);
+    struct chanrt__node *timers;
+    uint64_t timer_order;
+    int64_t a_timer_next;              // earliest deadline, CHANRT__FOREVER if none
+    int64_t a_keeper_until;            // what the keeper sleeps for
+} chanrt__pool = { .mutex = PTHREAD_MUTEX_INITIALIZER, .a_timer_next = INT64_MAX,
+                   .a_keeper_until = INT64_MAX };
+
+static inline struct chanrt__worker *chanrt__sched_self(void) {
+    return (struct chanrt__worker *)chanrt__os_self()->worker;
+}
+
+// --- owners: whom a wake is for. A task, or a thread's record with the low bit set.
+
+static inline uintptr_t chanrt__sched_owner(void) {
+    struct chanrt__os_thread *self = chanrt__os_self();
+    struct chanrt__worker *w = (struct chanrt__worker *)self->worker;
+    return w != NULL ? (uintptr_t)w->current : (uintptr_t)self | 1;
+}
+
+// --- the biased lock on a worker's queue. The owner pays two plain stores and a load; a thief
+// pays for both with a fence in every running thread. [bias]
+
+CHANRT__NOINLINE static void chanrt__sched_enter_slow(struct chanrt__worker *w) {
+    do {
+        chanrt__atom_store_rel(&w->a_in, 0); // [bias] let the thief in
+        for (int i = 0; chanrt__atom_load_acq(&w->a_request) != 0; i++) { // [bias] its theft
+            chanrt__atom_pause();
+            if (i % 64 == 63) sched_yield();
+        }
+        chanrt__atom_store(&w->a_in, 1);
+        chanrt__os_light_fence();
+    } while (chanrt__atom_load_acq(&w->a_request) != 0); // [bias]
+}
+
+static inline void chanrt__sched_enter(struct chanrt__worker *w) {
+    chanrt__atom_store(&w->a_in, 1);
+    chanrt__os_light_fence();
+    if (CHANRT__UNLIKELY(chanrt__atom_load_acq(&w->a_request) != 0)) // [bias]
+        chanrt__sched_enter_slow(w);
+}
+
+static inline void chanrt__sched_leave(struct chanrt__worker *w) {
+    chanrt__atom_store_rel(&w->a_in, 0); // [bias] the queue as it is now
+}
+
+static inline void chanrt__sched_append(struct chanrt__worker *w, struct chanrt__task *t) {
+    t->next = NULL;
+    if (w->head == NULL) w->head = t;
+    else w->tail->next = t;
+    w->tail = t;
+    chanrt__atom_store(&w->a_len, chanrt__atom_load(&w->a_len) + 1);
+}
+
+static inline struct chanrt__task *chanrt__sched_shift(struct chanrt__worker *w) {
+    struct chanrt__task *t = w->head;
+    if (t == NULL) return NULL;
+    w->head = t->next;
+    chanrt__atom_store(&w->a_len, chanrt__atom_load(&w->a_len) - 1);
+    return t;
+}
+
+// --- waking workers. Whoever makes work visible looks at the announcement afterwards; whoever
+// goes to sleep announces it, fences, and looks at the work again (model/idle.pml). [idle]
+
+static void chanrt__sched_unlink_idle_locked(struct chanrt__worker *w) {
+    if (w->idle_prev != NULL) w->idle_prev->idle_next = w->idle_next;
+    else chanrt__pool.idle_first = w->idle_next;
+    if (w->idle_next != NULL) w->idle_next->idle_prev = w->idle_prev;
+    w->idle = false;
+    chanrt__pool.idle_count--;
+    if (chanrt__pool.keeper == w) chanrt__pool.keeper = NULL;
+}
+
+// Wakes w, or an idle worker if w is NULL, counted as searching. The caller has counted it.
+static void chanrt__sched_rouse(struct chanrt__worker *w) {
+    pthread_mutex_lock(&chanrt__pool.mutex);
+    if (w == NULL) w = chanrt__pool.idle_first;
+    bool roused = w != NULL && w->idle;
+    if (roused) {
+        chanrt__sched_unlink_idle_locked(w);
+        chanrt__atom_add_seq(&chanrt__pool.a_announce, (uint32_t)-CHANRT__IDLE_ONE); // [idle]
+        chanrt__atom_store_rel(&w->a_wake, 1); // [wake]
+        chanrt__pool.a_wakes++;
+    }
+    pthread_mutex_unlock(&chanrt__pool.mutex);
+    if (roused) chanrt__os_wake(&w->a_wake);
+    else chanrt__atom_add_seq(&chanrt__pool.a_announce, (uint32_t)-CHANRT__SPIN_ONE); // [idle]
+}
+
+// After work became visible: one searcher is enough, and enough to find all of it, because a
+// searcher that finds work wakes the next (chanrt__sched_stop_search).
+static inline void chanrt__sched_announce_work(void) {
+    chanrt__os_light_fence();
+    uint32_t a = chanrt__atom_load(&chanrt__pool.a_announce);
+    if (CHANRT__LIKELY((a & 0xffff) == 0 || a >= CHANRT__SPIN_ONE)) return;
+    if (chanrt__atom_cas_acqrel(&chanrt__pool.a_announce, a, a + CHANRT__SPIN_ONE)) // [idle]
+        chanrt__sched_rouse(NULL);
+}
+
+static void chanrt__sched_push_shared(struct chanrt__task *first, struct chanrt__task *last,
+                                      uint32_t n) {
+    chanrt__os_lock(&chanrt__pool.a_shared_lock);
+    {
+        last->next = NULL;
+        if (chanrt__pool.shared_head == NULL) chanrt__pool.shared_head = first;
+        else chanrt__pool.shared_tail->next = first;
+        chanrt__pool.shared_tail = last;
+        chanrt__atom_store(&chanrt__pool.a_shared_len,
+                           chanrt__atom_load(&chanrt__pool.a_shared_len) + n);
+    }
+    chanrt__os_unlock(&chanrt__pool.a_shared_lock);
+    chanrt__sched_announce_work();
+}
+
+// A pinned task goes to its own worker, wherever it is made ready.
+static void chanrt__sched_push_pinned(struct chanrt__task *t) {
+    struct chanrt__worker *w = &chanrt__pool.workers[t->place];
+    chanrt__os_lock(&w->a_pinned_lock);
+    {
+        t->next = NULL;
+        if (w->pinned_head == NULL) w->pinned_head = t;
+        else w->pinned_tail->next = t;
+        w->pinned_tail = t;
+        chanrt__atom_store(&w->a_pinned_len, chanrt__atom_load(&w->a_pinned_len) + 1);
+    }
+    chanrt__os_unlock(&w->a_pinned_lock);
+    chanrt__os_light_fence();
+    if ((chanrt__atom_load(&chanrt__pool.a_announce) & 0xffff) == 0) return;
+    chanrt__atom_add_seq(&chanrt__pool.a_announce, CHANRT__SPIN_ONE); // [idle]
+    chanrt__sched_rouse(w);
+}
+
+// A ready task to the end of w's queue. Someone searching gets a long one at once.
+static void chanrt__sched_push(struct chanrt__worker *w, struct chanrt__task *t) {
+    if (chanrt__atom_load(&chanrt__pool.a_announce) >= CHANRT__SPIN_ONE &&
+        chanrt__atom_load(&w->a_long)) {
+        chanrt__sched_push_shared(t, t, 1);
+        return;
+    }
+    chanrt__sched_enter(w);
+    chanrt__sched_append(w, t);
+    chanrt__sched_leave(w);
+    chanrt__sched_announce_work();
+}
+
+// Makes t the next task w runs; who was to be next goes to the queue.
+static void chanrt__sched_push_next(struct chanrt__worker *w, struct chanrt__task *t) {
+    chanrt__sched_enter(w);
+    struct chanrt__task *old = chanrt__atom_load(&w->a_next);
+    chanrt__atom_store(&w->a_next, t);
+    chanrt__sched_leave(w);
+    if (old != NULL) chanrt__sched_push(w, old);
+    else if (chanrt__atom_load(&w->a_long)) chanrt__sched_announce_work();
+}
+
+// --- the program's own threads, and the end of all hope
+
+// Tasks spawned and not ended. Exact when nothing runs: ends are read before spawns.
+static uint64_t chanrt__sched_live(void) {
+    uint64_t finished = 0, spawned = 0;
+    for (int i = 0; i < chanrt__pool.count; i++)
+        finished += chanrt__atom_load_acq(&chanrt__pool.workers[i].a_finished); // [ended]
+    for (int i = 0; i < chanrt__pool.count; i++)
+        spawned += chanrt__atom_load(&chanrt__pool.workers[i].a_spawned);
+    spawned += chanrt__atom_load(&chanrt__pool.a_spawned_outside);
+    return spawned > finished ? spawned - finished : 0;
+}
+
+static bool chanrt__sched_has_work(struct chanrt__worker *v) {
+    return chanrt__atom_load(&v->a_len) != 0 || chanrt__atom_load(&v->a_next) != NULL;
+}
+
+// Nothing can ever run again: every worker idle, every thread of the process blocked for ever or
+// a worker, no work queued, no timer armed (model/deadlock.pml). Whoever makes work or wakes
+// somebody is a running worker or an unblocked thread, so none can be missed.
+static bool chanrt__sched_stuck_locked(void) {
+    if (chanrt__pool.idle_count != chanrt__pool.count || chanrt__pool.draining) return false;
+    if (chanrt__atom_load(&chanrt__pool.a_shared_len) != 0) return false;
+    if (chanrt__atom_load(&chanrt__pool.a_timer_next) != CHANRT__FOREVER) return false;
+    for (int i = 0; i < chanrt__pool.count; i++) {
+        struct chanrt__worker *w = &chanrt__pool.workers[i];
+        if (chanrt__sched_has_work(w) || chanrt__atom_load(&w->a_pinned_len) != 0) return false;
+    }
+    if (chanrt__pool.blocked == 0 && chanrt__sched_live() == 0) return false;
+    return chanrt__os_threads() == chanrt__pool.count + chanrt__pool.blocked;
+}
+
+// Blocks the calling thread until notified, or the deadline. Returns false on the deadline.
+static bool chanrt__sched_thread_block(int64_t deadline) {
+    struct chanrt__os_thread *self = chanrt__os_self();
+    for (int i = 0; i < 200 && chanrt__pool.cpus > 1; i++) {
+        if (chanrt__atom_load_acq(&self->a_park) == CHANRT__NOTIFIED) break; // [wake]
+        chanrt__atom_pause();
+    }
+    uint32_t state = deadline == CHANRT__FOREVER ? CHANRT__PARKED : CHANRT__PARKED_TIMED;
+    pthread_mutex_lock(&chanrt__pool.mutex);
+    bool park = chanrt__atom_cas_acqrel(&self->a_park, CHANRT__EMPTY, state); // [wake]
+    if (park && state == CHANRT__PARKED) {
+        chanrt__pool.blocked++;
+        chanrt__pool.checks = 0;
+        if (chanrt__sched_stuck_locked()) chanrt__fail_deadlock();
+    }
+    pthread_mutex_unlock(&chanrt__pool.mutex);
+    while (park && chanrt__atom_load_acq(&self->a_park) != CHANRT__NOTIFIED) { // [wake]
+        if (deadline != CHANRT__FOREVER && chanrt_now() >= deadline)
+            if (chanrt__atom_cas_acqrel(&self->a_park, state, CHANRT__EMPTY)) // [wake]
+                return false;
+        chanrt__os_sleep(&self->a_park, state, deadline);
+    }
+    chanrt__atom_store(&self->a_park, CHANRT__EMPTY);
+    return true;
+}
+
+// Wakes a blocked thread. It counts as able to run before the one who wakes it can block.
+static void chanrt__sched_thread_unblock(struct chanrt__os_thread *thread) {
+    uint32_t *word = &thread->a_park;
+    uint32_t old = chanrt__atom_swap_acqrel(word, CHANRT__NOTIFIED); // [wake] its last use of *thread
+    if (old == CHANRT__PARKED) {
+        pthread_mutex_lock(&chanrt__pool.mutex);
+        chanrt__pool.blocked--;
+        pthread_mutex_unlock(&chanrt__pool.mutex);
+    }
+    if (old != CHANRT__EMPTY) chanrt__os_wake(word);
+}
+
+// Makes whoever waited ready to run. The caller touches nothing of its wait afterwards (M1).
+static void chanrt__sched_ready(uintptr_t owner) {
+    if (owner & 1) {
+        chanrt__sched_thread_unblock((struct chanrt__os_thread *)(owner & ~(uintptr_t)1));
+        return;
+    }
+    struct chanrt__task *t = (struct chanrt__task *)owner;
+    struct chanrt__worker *w = chanrt__sched_self();
+    if (CHANRT__UNLIKELY((t->flags & CHANRT__PINNED) && t->stack != NULL))
+        chanrt__sched_push_pinned(t);
+    else if (w != NULL) chanrt__sched_push_next(w, t);
+    else chanrt__sched_push_shared(t, t, 1);
+}
+
+// --- picking
+
+// The hand-off slot, then the queue.
+static inline struct chanrt__task *chanrt__sched_pop(struct chanrt__worker *w) {
+    chanrt__sched_enter(w);
+    struct chanrt__task *t = chanrt__atom_load(&w->a_next);
+    if (t != NULL && (w->budget > 0 || w->head == NULL)) {
+        w->budget -= w->budget > 0;
+        chanrt__atom_store(&w->a_next, NULL);
+    } else {
+        t = chanrt__sched_shift(w);
+        w->budget = CHANRT__LIFO_BUDGET;
+    }
+    chanrt__sched_leave(w);
+    return t;
+}
+
+// What a task's stack may pick. NULL: go to the base stack, where there is time to look around.
+static inline struct chanrt__task *chanrt__sched_pick(struct chanrt__worker *w) {
+    uint32_t tick = chanrt__atom_load(&w->a_tick) + 1;
+    chanrt__atom_store(&w->a_tick, tick);
+    if (CHANRT__UNLIKELY(tick - w->looked >= CHANRT__LOOK_EVERY ||
+                         chanrt__atom_load(&w->a_pinned_len) != 0 ||
+                         chanrt__atom_load(&chanrt__pool.a_stop) != 0))
+        return NULL;
+    return chanrt__sched_pop(w);
+}
+
+// --- switching to tasks
+
+static inline bool chanrt__sched_has_stack(struct chanrt__worker *w, struct chanrt__task *t) {
+    return t->stack != NULL || w->stacks[t->place].first != NULL;
+}
+
+// Gives an unstarted task a stack of the worker's cache, which must not be empty.
+static void chanrt__sched_prepare(struct chanrt__worker *w, struct chanrt__task *t) {
+    int class = t->place;
+    struct chanrt__stack *s = w->stacks[class].first;
+    w->stacks[class].first = s->next;
+    w->stacks[class].count--;
+    t->stack = s;
+    if (t->flags & CHANRT__PINNED) t->place = (uint16_t)w->index;
+    chanrt__stack_enter(s, &t->ctx, chanrt__pool.task_main);
+}
+
+// Leaves the context `from` for t, or for the base stack when t is NULL or cannot be run from
+// here; then clears *word.
+static inline void chanrt__sched_switch(struct chanrt__worker *w, struct chanrt__ctx *from,
+                                        struct chanrt__task *t, uint32_t *word, bool dying) {
+    struct chanrt__ctx *to = &w->base;
+    w->current = NULL;
+    if (t != NULL) {
+        if (CHANRT__LIKELY(chanrt__atom_load_acq(&t->a_on_cpu) == 0 && // [saved]
+                           chanrt__sched_has_stack(w, t))) {
+            if (t->stack == NULL) chanrt__sched_prepare(w, t);
+            w->current = t;
+            to = &t->ctx;
+            chanrt__atom_store(&w->a_switches, w->a_switches + 1);
+        } else {
+            w->pending = t;
+        }
+    }
+    chanrt__ctx_switch(from, to, word, dying);
+}
+
+// Parks the calling task; *word is cleared once its registers are saved: the lock of the one
+// thing it waits for, or its own a_on_cpu when several may wake it (model/park.pml). Returns
+// when it has been made ready, perhaps on another worker. Keeps errno.
+static void chanrt__sched_park(uint32_t *word) {
+    struct chanrt__worker *w = chanrt__sched_self();
+    struct chanrt__task *t = w->current;
+    int error = *w->error;
+    chanrt__atom_store(&w->a_parks, w->a_parks + 1);
+    struct chanrt__task *next = chanrt__sched_pick(w);
+    if (CHANRT__UNLIKELY(next == t)) { // woken already
+        chanrt__os_unlock(word);
+        return;
+    }
+    chanrt__sched_switch(w, &t->ctx, next, word, false);
+    *chanrt__sched_self()->error = error;
+}
+
+// --- the end of a task
+
+static void chanrt__sched_free_stack(struct chanrt__worker *w, struct chanrt__stack *s) {
+    int class = s->class;
+    if (w->stacks[class].count >= CHANRT__STACK_KEEP) { // older ones go; s is still stood on
+        struct chanrt__stack *first = w->stacks[class].first, *last = first;
+        for (int i = 1; i < CHANRT__STACK_KEEP / 2; i++) last = last->next;
+        w->stacks[class].first = last->next;
+        w->stacks[class].count -= CHANRT__STACK_KEEP / 2;
+        chanrt__stack_give(first, last);
+    }
+    s->next = w->stacks[class].first;
+    w->stacks[class].first = s;
+    w->stacks[class].count++;
+}
+
+static void chanrt__sched_free_task(struct chanrt__worker *w, struct chanrt__task *t) {
+    chanrt__atom_store(&t->a_id, 0);
+    t->next = w->free;
+    w->free = t;
+    if (++w->free_count < 4 * CHANRT__TASK_BATCH) return;
+    struct chanrt__task *last = t;
+    for (int i = 1; i < 2 * CHANRT__TASK_BATCH; i++) last = last->next;
+    w->free = last->next;
+    w->free_count -= 2 * CHANRT__TASK_BATCH;
+    chanrt__task_give(t, last);
+}
+
+static void chanrt__sched_finish(struct chanrt__worker *w, struct chanrt__task *t, int result) {
+    if (t->flags & CHANRT__LARGE) CHANRT_FREE(t->u.run.large);
+    if (t->end != NULL) t->end(t->end_object, result);
+    chanrt__sched_free_task(w, t);
+    chanrt__atom_store_rel(&w->a_finished, w->a_finished + 1); // [ended] for a shutdown's sum
+}
+
+// What every task stack runs: one task after the other for as long as the next one has not
+// started yet and can use this same stack, still warm.
+static void chanrt__sched_task_main(void) {
+    struct chanrt__worker *w = chanrt__sched_self();
+    struct chanrt__task *t = w->current;
+    if (!(t->flags & CHANRT__EXITED)) chanrt__ctx_arrived(NULL);
+    for (;;) {
+        int result = 0;
+        if (!(t->flags & CHANRT__EXITED)) result = chanrt__task_run(t);
+        w = chanrt__sched_self();
+        struct chanrt__stack *s = t->stack;
+        bool reuse = !(CHANRT__TSAN && (t->flags & CHANRT__EXITED));
+        chanrt__sched_finish(w, t, result);
+        t = chanrt__sched_pick(w);
+        if (t != NULL && t->stack == NULL && t->place == s->class && reuse) {
+            t->stack = s;
+            if (t->flags & CHANRT__PINNED) t->place = (uint16_t)w->index;
+            chanrt__stack_adopt(s, &t->ctx);
+            w->current = t;
+            chanrt__atom_store(&w->a_switches, w->a_switches + 1);
+            continue;
+        }
+#if CHANRT__TSAN
+        s->dirty = !reuse;
+#endif
+        chanrt__sched_free_stack(w, s);
+        chanrt__sched_switch(w, &w->scratch, t, &w->nothing, true);
+    }
+}
+
+CHANRT_API void chanrt_task_exit(void) {
+    struct chanrt__worker *w = chanrt__sched_self();
+    if (w == NULL) pthread_exit(NULL);
+    struct chanrt__task *t = w->current;
+    t->flags |= CHANRT__EXITED;
+    chanrt__ctx_restart(t->stack->low, t->stack->top, chanrt__sched_task_main);
+}
+
+// --- timers. Any worker fires what is due; one idle worker, the keeper, sleeps until then.
+
+static void chanrt__sched_arm(struct chanrt__node *n) {
+    bool sooner;
+    chanrt__os_lock(&chanrt__pool.a_timer_lock);
+    {
+        n->order = chanrt__pool.timer_order++;
+        chanrt__list_insert(&chanrt__pool.timers, n);
+        sooner = n->when < chanrt__atom_load(&chanrt__pool.a_timer_next);
+        if (sooner) chanrt__atom_store(&chanrt__pool.a_timer_next, n->when);
+    }
+    chanrt__os_unlock(&chanrt__pool.a_timer_lock);
+    // n may have fired and be gone by now. The keeper must not sleep past it. [idle]
+    chanrt__os_light_fence();
+    if (!sooner || (chanrt__atom_load(&chanrt__pool.a_announce) & 0xffff) == 0) return;
+    if (chanrt__atom_load(&chanrt__pool.a_timer_next) >=
+        chanrt__atom_load(&chanrt__pool.a_keeper_until))
+        return;
+    pthread_mutex_lock(&chanrt__pool.mutex);
+    struct chanrt__worker *keeper = chanrt__pool.keeper;
+    pthread_mutex_unlock(&chanrt__pool.mutex);
+    chanrt__atom_add_seq(&chanrt__pool.a_announce, CHANRT__SPIN_ONE); // [idle]
+    chanrt__sched_rouse(keeper);
+}
+
+// Arms n again from within its fire.
+static void chanrt__sched_rearm_locked(struct chanrt__node *n) {
+    n->order = chanrt__pool.timer_order++;
+    chanrt__list_insert(&chanrt__pool.timers, n);
+}
+
+// Disarms n; false: it has fired, and whoever fired it is done with it.
+static bool chanrt__sched_disarm(struct chanrt__node *n) {
+    chanrt__os_lock(&chanrt__pool.a_timer_lock);
+    bool linked = n->linked;
+    if (linked) {
+        chanrt__list_remove(&chanrt__pool.timers, n);
+        struct chanrt__node *first = chanrt__pool.timers;
+        chanrt__atom_store(&chanrt__pool.a_timer_next,
+                           first != NULL ? first->when : CHANRT__FOREVER);
+    }
+    chanrt__os_unlock(&chanrt__pool.a_timer_lock);
+    return linked;
+}
+
+static void chanrt__sched_fire_due(int64_t now) {
+    while (chanrt__atom_load(&chanrt__pool.a_timer_next) <= now) {
+        uintptr_t owner = 0;
+        chanrt__os_lock(&chanrt__pool.a_timer_lock);
+        struct chanrt__node *n = chanrt__pool.timers;
+        if (n != NULL && n->when <= now) {
+            chanrt__list_remove(&chanrt__pool.timers, n);
+            owner = n->fire(n, now);
+            n = chanrt__pool.timers;
+        }
+        chanrt__atom_store(&chanrt__pool.a_timer_next, n != NULL ? n->when : CHANRT__FOREVER);
+        chanrt__os_unlock(&chanrt__pool.a_timer_lock);
+        if (owner != 0) chanrt__sched_ready(owner);
+    }
+}
+
+// --- looking for work, on the base stack only
+
+// Up to a fair share of the shared queue; the first is returned, the rest queued here.
+static struct chanrt__task *chanrt__sched_take_shared(struct chanrt__worker *w) {
+    if (chanrt__atom_load(&chanrt__pool.a_shared_len) == 0) return NULL;
+    struct chanrt__task *first, *rest = NULL, *last = NULL;
+    uint32_t n = 0;
+    chanrt__os_lock(&chanrt__pool.a_shared_lock);
+    {
+        uint32_t len = chanrt__atom_load(&chanrt__pool.a_shared_len);
+        uint32_t share = len / (uint32_t)chanrt__pool.count + 1;
+        if (share > 128) share = 128;
+        first = chanrt__pool.shared_head;
+        for (struct chanrt__task *t = first; t != NULL && n < share; t = t->next, n++) last = t;
+        if (last != NULL) {
+            chanrt__pool.shared_head = last->next;
+            last->next = NULL;
+            rest = first->next;
+        }
+        chanrt__atom_store(&chanrt__pool.a_shared_len, len - n);
+    }
+    chanrt__os_unlock(&chanrt__pool.a_shared_lock);
+    if (rest != NULL) {
+        chanrt__sched_enter(w);
+        while (rest != NULL) {
+            struct chanrt__task *t = rest;
+            rest = t->next;
+            chanrt__sched_append(w, t);
+        }
+        chanrt__sched_leave(w);
+    }
+    return first;
+}
+
+static struct chanrt__task *chanrt__sched_take_pinned(struct chanrt__worker *w) {
+    if (chanrt__atom_load(&w->a_pinned_len) == 0) return NULL;
+    chanrt__os_lock(&w->a_pinned_lock);
+    struct chanrt__task *t = w->pinned_head;
+    if (t != NULL) {
+        w->pinned_head = t->next;
+        chanrt__atom_store(&w->a_pinned_len, chanrt__atom_load(&w->a_pinned_len) - 1);
+    }
+    chanrt__os_unlock(&w->a_pinned_lock);
+    return t;
+}
+
+// Takes the older half of the victim's queue, or its hand-off slot when the queue is empty.
+static struct chanrt__task *chanrt__sched_rob(struct chanrt__worker *w,
+                                              struct chanrt__worker *victim) {
+    if (chanrt__atom_swap_acq(&victim->a_thief, 1) != 0) return NULL; // [thief]
+    struct chanrt__task *first = NULL, *last = NULL;
+    uint32_t n = 0;
+    chanrt__atom_store(&victim->a_request, 1);
+    chanrt__os_heavy_fence(); // the owner sees the request, or we see it inside
+    for (int i = 0; i < 1000 && chanrt__atom_load(&victim->a_in) != 0; i++) chanrt__atom_pause();
+    if (chanrt__atom_load_acq(&victim->a_in) == 0) { // [bias]
+        uint32_t most = (chanrt__atom_load(&victim->a_len) + 1) / 2;
+        if (most > CHANRT__STEAL_MOST) most = CHANRT__STEAL_MOST;
+        first = victim->head;
+        for (struct chanrt__task *t = first; t != NULL && n < most; t = t->next, n++) last = t;
+        if (last != NULL) {
+            victim->head = last->next;
+            last->next = NULL;
+            chanrt__atom_store(&victim->a_len, chanrt__atom_load(&victim->a_len) - n);
+        } else if (chanrt__atom_load(&victim->a_next) != NULL) {
+            first = last = chanrt__atom_load(&victim->a_next);
+            chanrt__atom_store(&victim->a_next, NULL);
+            first->next = NULL;
+            n = 1;
+        }
+    }
+    chanrt__atom_store_rel(&victim->a_request, 0); // [bias]
+    chanrt__atom_store_rel(&victim->a_thief, 0);   // [thief]
+    if (n > 1) {
+        struct chanrt__task *rest = first->next;
+        chanrt__sched_enter(w);
+        while (rest != NULL) {
+            struct chanrt__task *t = rest;
+            rest = t->next;
+            chanrt__sched_append(w, t);
+        }
+        chanrt__sched_leave(w);
+    }
+    chanrt__atom_store(&w->a_steals, w->a_steals + n);
+    return first;
+}
+
+// One round over the others. A theft interrupts its victim, so it must be worth it: a queue that
+// is long, long tasks, or an owner that has not picked since the last look.
+static struct chanrt__task *chanrt__sched_steal(struct chanrt__worker *w, bool look) {
+    int count = chanrt__pool.count;
+    int start = (int)(chanrt__os_random(chanrt__os_self()) % (uint32_t)count);
+    for (int i = 0; i < count; i++) {
+        struct chanrt__worker *v = &chanrt__pool.workers[(start + i) % count];
+        if (v == w) continue;
+        uint32_t tick = chanrt__atom_load(&v->a_tick), len = chanrt__atom_load(&v->a_len);
+        bool still = look && tick == w->seen[v->index];
+        if (look) w->seen[v->index] = tick;
+        if (!chanrt__sched_has_work(v)) continue;
+        if (len < CHANRT__STEAL_LONG && !(len > 0 && chanrt__atom_load(&v->a_long)) && !still)
+            continue;
+        struct chanrt__task *t = chanrt__sched_rob(w, v);
+        if (t != NULL) return t;
+    }
+    return NULL;
+}
+
+// Every CHANRT__LOOK_EVERY picks: the clock, the timers, how long tasks run; whether somebody
+// sleeps who could help; and now and then whether tasks are stuck behind one that computes.
+static struct chanrt__task *chanrt__sched_look(struct chanrt__worker *w) {
+    uint32_t tick = chanrt__atom_load(&w->a_tick), picks = tick - w->looked;
+    int64_t now = chanrt_now();
+    chanrt__atom_store(&w->a_long, (now - w->now) / picks > chanrt__sched_short);
+    w->now = now;
+    w->looked = tick;
+    if (chanrt__atom_load(&chanrt__pool.a_timer_next) <= now) chanrt__sched_fire_due(now);
+    if (chanrt__atom_load(&w->a_long) && chanrt__atom_load(&w->a_len) != 0)
+        chanrt__sched_announce_work();
+    if (now - w->watched < chanrt__sched_watch_max) return NULL;
+    w->watched = now;
+    return chanrt__sched_steal(w, true);
+}
+
+// The next task to run: what is due, what is shared, what is here. Pinned ones take turns with
+// the others.
+static struct chanrt__task *chanrt__sched_find(struct chanrt__worker *w) {
+    struct chanrt__task *t = w->pending;
+    w->pending = NULL;
+    uint32_t tick = chanrt__atom_load(&w->a_tick);
+    if (t == NULL && tick - w->looked >= CHANRT__LOOK_EVERY) {
+        t = chanrt__sched_look(w);
+        if (t == NULL) t = chanrt__sched_take_shared(w);
+    }
+    if (t == NULL && tick % 2 == 0) t = chanrt__sched_take_pinned(w);
+    if (t == NULL) t = chanrt__sched_pop(w);
+    if (t == NULL) t = chanrt__sched_take_pinned(w);
+    if (t == NULL) t = chanrt__sched_take_shared(w);
+    return t;
+}
+
+// --- sleeping
+
+// Anything to do, seen after the announcement and the fence. Queues that a theft would not be
+// worth are left to their owners, and to the keeper's looks.
+static bool chanrt__sched_rescan(struct chanrt__worker *w) {
+    if (chanrt__atom_load(&chanrt__pool.a_stop)) return true;
+    if (chanrt__atom_load(&chanrt__pool.a_shared_len) != 0) return true;
+    if (chanrt__atom_load(&w->a_pinned_len) != 0) return true;
+    if (chanrt__atom_load(&chanrt__pool.a_timer_next) <
+        chanrt__atom_load(&chanrt__pool.a_keeper_until))
+        return true;
+    for (int i = 0; i < chanrt__pool.count; i++) {
+        struct chanrt__worker *v = &chanrt__pool.workers[i];
+        uint32_t len = chanrt__atom_load(&v->a_len);
+        if (len >= CHANRT__STEAL_LONG || (len > 0 && chanrt__atom_load(&v->a_long))) return true;
+    }
+    return false;
+}
+
+// Puts w on the idle list, the keeper at its end, so that others are woken before it.
+static void chanrt__sched_link_idle_locked(struct chanrt__worker *w, bool keeper) {
+    struct chanrt__worker **at = &chanrt__pool.idle_first, *prev = NULL;
+    while (keeper && *at != NULL) prev = *at, at = &(*at)->idle_next;
+    w->idle_prev = prev;
+    w->idle_next = *at;
+    if (*at != NULL) (*at)->idle_prev = w;
+    *at = w;
+    w->idle = true;
+    chanrt__pool.idle_count++;
+    if (keeper) chanrt__pool.keeper = w;
+}
+
+// How long the keeper may sleep: until the next timer; while others are busy, until the next
+// look at them; while something is blocked that only a thread outside could free, until the
+// next look at whether such a thread is left.
+static int64_t chanrt__sched_keeper_until_locked(struct chanrt__worker *w, int64_t now) {
+    int64_t until = chanrt__atom_load(&chanrt__pool.a_timer_next), nap = CHANRT__FOREVER;
+    if (chanrt__pool.idle_count < chanrt__pool.count) {
+        nap = w->watch < chanrt__sched_watch_min ? chanrt__sched_watch_min : w->watch;
+        w->watch = nap < chanrt__sched_watch_max ? nap * 2 : nap;
+    } else if (chanrt__pool.blocked > 0 || chanrt__sched_live() > 0) {
+        nap = chanrt__pool.checks < 10 ? 20 * CHANRT_MILLISECOND << chanrt__pool.checks / 2
+                                       : CHANRT_SECOND;
+    }
+    return nap < CHANRT__FOREVER && now + nap < until ? now + nap : until;
+}
+
+// Sleeps until woken, a timer is due, or a look at busy workers is. Enters and returns as a
+// searcher; true: nobody called, it was time. The order of steps is the law here: announce,
+// fence, look, sleep. [idle]
+static bool chanrt__sched_sleep(struct chanrt__worker *w) {
+    int64_t until = CHANRT__FOREVER;
+    chanrt__atom_store(&w->a_wake, 0);
+    pthread_mutex_lock(&chanrt__pool.mutex);
+    {
+        bool keeper = chanrt__pool.keeper == NULL;
+        chanrt__sched_link_idle_locked(w, keeper);
+        chanrt__atom_add_seq(&chanrt__pool.a_announce, // [idle]
+                             CHANRT__IDLE_ONE - (uint32_t)CHANRT__SPIN_ONE);
+        if (keeper) {
+            until = chanrt__sched_keeper_until_locked(w, chanrt_now());
+            chanrt__atom_store(&chanrt__pool.a_keeper_until, until);
+        }
+    }
+    pthread_mutex_unlock(&chanrt__pool.mutex);
+    chanrt__os_heavy_fence();
+    bool found = chanrt__sched_rescan(w), timeout = false;
+    if (!found) {
+        pthread_mutex_lock(&chanrt__pool.mutex);
+        if (w->idle && chanrt__pool.idle_count == chanrt__pool.count) {
+            if (chanrt__sched_stuck_locked()) chanrt__fail_deadlock();
+            chanrt__pool.checks++;
+        }
+        pthread_mutex_unlock(&chanrt__pool.mutex);
+        while (chanrt__atom_load_acq(&w->a_wake) == 0) { // [wake]
+            chanrt__os_sleep(&w->a_wake, 0, until);
+            timeout = until != CHANRT__FOREVER && chanrt_now() >= until;
+            if (timeout) break;
+        }
+    }
+    pthread_mutex_lock(&chanrt__pool.mutex);
+    if (w->idle) { // nobody woke us: we are not counted as searching yet
+        chanrt__sched_unlink_idle_locked(w);
+        chanrt__atom_add_seq(&chanrt__pool.a_announce, // [idle]
+                             (uint32_t)CHANRT__SPIN_ONE - CHANRT__IDLE_ONE);
+    }
+    if (chanrt__pool.keeper == NULL)
+        chanrt__atom_store(&chanrt__pool.a_keeper_until, CHANRT__FOREVER);
+    pthread_mutex_unlock(&chanrt__pool.mutex);
+    return timeout;
+}
+
+// A searcher that found work. The last one wakes another if there is more to do, or if the idle
+// ones are left without a keeper.
+static void chanrt__sched_stop_search(struct chanrt__worker *w) {
+    uint32_t a = chanrt__atom_add_seq(&chanrt__pool.a_announce, // [idle]
+                                      (uint32_t)-CHANRT__SPIN_ONE) - CHANRT__SPIN_ONE;
+    if (a >= CHANRT__SPIN_ONE || (a & 0xffff) == 0) return;
+    bool more = chanrt__atom_load(&w->a_len) != 0 ||
+                chanrt__atom_load(&chanrt__pool.a_shared_len) != 0;
+    pthread_mutex_lock(&chanrt__pool.mutex);
+    if (chanrt__pool.keeper == NULL) more = true;
+    pthread_mutex_unlock(&chanrt__pool.mutex);
+    if (more) chanrt__sched_announce_work();
+}
+
+// Searches for a while, then sleeps, until there is a task or the pool stops (NULL).
+static struct chanrt__task *chanrt__sched_search(struct chanrt__worker *w) {
+    struct chanrt__task *t = NULL;
+    bool spin = true;
+    chanrt__atom_add_seq(&chanrt__pool.a_announce, CHANRT__SPIN_ONE); // [idle]
+    while (t == NULL && !chanrt__atom_load(&chanrt__pool.a_stop)) {
+        int64_t start = chanrt_now(), looked = start, now = start;
+        bool look = true;
+        uint32_t searchers = chanrt__atom_load(&chanrt__pool.a_announce) / CHANRT__SPIN_ONE;
+        if (searchers * 2 > (uint32_t)chanrt__pool.cpus) spin = false;
+        for (;;) {
+            w->now = now;
+            w->looked = chanrt__atom_load(&w->a_tick);
+            chanrt__sched_fire_due(now);
+            t = chanrt__sched_find(w);
+            if (t == NULL) t = chanrt__sched_steal(w, look);
+            if (t != NULL || !spin || now - start >= chanrt__sched_spin) break;
+            for (int i = 0; i < 32; i++) chanrt__atom_pause();
+            now = chanrt_now();
+            look = now - looked >= 3000; // an owner that has not picked for 3 us computes
+            if (look) looked = now;
+        }
+        if (t == NULL) spin = !chanrt__sched_sleep(w);
+    }
+    w->watch = 0;
+    chanrt__sched_stop_search(w);
+    return t;
+}
+
+// Waits, on the base stack, until t can be run here.
+static bool chanrt__sched_make_runnable(struct chanrt__worker *w, struct chanrt__task *t) {
+    for (int i = 0; chanrt__atom_load_acq(&t->a_on_cpu) != 0; i++) { // [saved]
+        chanrt__atom_pause();
+        if (i % 64 == 63) sched_yield();
+    }
+    if (chanrt__sched_has_stack(w, t)) return true;
+    struct chanrt__stack *s = chanrt__stack_take(t->place);
+    if (s != NULL) {
+        chanrt__sched_free_stack(w, s);
+        return true;
+    }
+    // No memory for a stack: the task waits in the queue until another one gives its up.
+    static uint32_t said;
+    if (chanrt__atom_add(&said, 1) == 0)
+        chanrt__fail_say("no memory for a stack of %zu bytes: tasks wait for others to end",
+                         chanrt__stack_size(t->place));
+    chanrt__sched_push(w, t);
+    chanrt__os_sleep(&w->nothing, 0, chanrt_now() + CHANRT_MILLISECOND);
+    return false;
+}
+
+static void *chanrt__sched_worker_main(void *arg) {
+    struct chanrt__worker *w = (struct chanrt__worker *)arg;
+    struct chanrt__os_thread *self = chanrt__os_self();
+    self->worker = w;
+    w->error = &errno;
+    w->a_long = 1; // until shown to be short
+    chanrt__os_set_altstack(w->altstack, CHANRT__ALTSTACK);
+    chanrt__os_thread_setup(w->index);
+#if CHANRT_UCONTEXT
+    w->base.uc = &w->base_uc;
+    w->scratch.uc = &w->scratch_uc;
+#endif
+#if CHANRT__TSAN
+    w->base.fiber = __tsan_get_current_fiber();
+#endif
+    while (!chanrt__atom_load(&chanrt__pool.a_stop)) {
+        struct chanrt__task *t = chanrt__sched_find(w);
+        if (t == NULL) t = chanrt__sched_search(w);
+        if (t != NULL && chanrt__sched_make_runnable(w, t))
+            chanrt__sched_switch(w, &w->base, t, &w->nothing, false);
+    }
+    self->worker = NULL;
+    return NULL;
+}
+
+// --- starting and stopping
+
+// A guard page was touched: names the task, then lets the fault happen.
+static void chanrt__sched_on_fault(int sig, void *info, void *context) {
+    struct chanrt__worker *w = chanrt__sched_self();
+    struct chanrt__task *t = w != NULL ? w->current : NULL;
+    if (t != NULL && t->stack != NULL &&
+        chanrt__stack_overflowed(t->stack, chanrt__os_fault_address(info))) {
+        char line[512];
+        int n = snprintf(line, sizeof line,
+                         "fatal error: stack overflow in task %llu \"%s\", spawned at %s:%d: "
+                         "its stack has %zu bytes\n",
+                         (unsigned long long)t->a_id, t->name, t->site->file, t->site->line,
+                         chanrt__stack_size(t->stack->class));
+        if (n > 0 && write(2, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1) < 0)
+            (void)0; // nobody listens
+    }
+    chanrt__os_pass_fault(sig, info, context);
+}
+
+// Ends the workers that were started; each leaves at its next pick.
+static void chanrt__sched_join(int started) {
+    chanrt__atom_store(&chanrt__pool.a_stop, 1);
+    chanrt__os_heavy_fence();
+    for (int i = 0; i < started; i++) {
+        chanrt__atom_add_seq(&chanrt__pool.a_announce, CHANRT__SPIN_ONE); // [idle]
+        chanrt__sched_rouse(&chanrt__pool.workers[i]);
+    }
+    for (int i = 0; i < started; i++) pthread_join(chanrt__pool.workers[i].thread, NULL);
+}
+
+// Frees what the pool holds; no worker runs.
+static void chanrt__sched_release(void) {
+    size_t n = (size_t)chanrt__pool.count;
+    for (size_t i = 0; i < n && chanrt__pool.workers != NULL; i++) {
+        struct chanrt__worker *w = &chanrt__pool.workers[i];
+        for (int class = 0; class < CHANRT__STACK_CLASSES; class ++)
+            while (w->stacks[class].first != NULL) {
+                struct chanrt__stack *s = w->stacks[class].first;
+                w->stacks[class].first = s->next;
+                chanrt__stack_give(s, s);
+            }
+    }
+    if (chanrt__pool.workers != NULL) chanrt__os_unmap(chanrt__pool.workers, chanrt__pool.bytes);
+    chanrt__stack_shutdown();
+    chanrt__task_shutdown();
+    chanrt__pool.workers = NULL;
+    chanrt__pool.shared_head = chanrt__pool.shared_tail = NULL;
+    chanrt__pool.a_shared_len = chanrt__pool.a_announce = chanrt__pool.a_stop = 0;
+    chanrt__pool.count = chanrt__pool.idle_count = 0;
+    chanrt__pool.idle_first = chanrt__pool.keeper = NULL;
+    chanrt__pool.a_spawned_outside = chanrt__pool.a_wakes = chanrt__pool.a_peak = 0;
+    chanrt__pool.a_keeper_until = CHANRT__FOREVER;
+}
+
+// The pool size the environment asks for, else the usable processors.
+static int chanrt__sched_default_workers(void) {
+    const char *text = getenv("CHANRT_WORKERS");
+    long n = text != NULL ? strtol(text, NULL, 10) : 0;
+    if (n >= 1 && n <= CHANRT__MAX_WORKERS) return (int)n;
+    n = chanrt__os_cpus();
+    return n <= CHANRT__MAX_WORKERS ? (int)n : CHANRT__MAX_WORKERS;
+}
+
+// One mapping for all workers: records, what each saw of the others, fault stacks.
+static bool chanrt__sched_alloc_workers(int count) {
+    size_t n = (size_t)count, records = n * sizeof(struct chanrt__worker);
+    size_t seen = n * n * sizeof(uint32_t);
+    seen = (seen + 63) & ~(size_t)63;
+    chanrt__pool.bytes = records + seen + n * CHANRT__ALTSTACK;
+    char *p = chanrt__os_map(chanrt__pool.bytes);
+    if (p == NULL) return false;
+    chanrt__pool.workers = (struct chanrt__worker *)p;
+    for (size_t i = 0; i < n; i++) {
+        struct chanrt__worker *w = &chanrt__pool.workers[i];
+        w->index = (int)i;
+        w->seen = (uint32_t *)(p + records) + i * n;
+        w->altstack = p + records + seen + i * CHANRT__ALTSTACK;
+    }
+    chanrt__pool.count = count;
+    return true;
+}
+
+static int chanrt__sched_start_locked(int workers, int stack_class) {
+    chanrt__os_fences_init();
+    chanrt__stack_init();
+    chanrt__pool.cpus = chanrt__os_cpus();
+    chanrt__pool.stack_class = stack_class;
+    chanrt__pool.task_main = chanrt__sched_task_main;
+    if (!chanrt__sched_alloc_workers(workers)) {
+        chanrt__sched_release();
+        chanrt__fail_say("cannot start: no memory for %d workers", workers);
+        return ENOMEM;
+    }
+    for (int i = 0; i < workers; i++) {
+        struct chanrt__worker *w = &chanrt__pool.workers[i];
+        int err = chanrt__os_thread_start(&w->thread, chanrt__sched_worker_main, w);
+        if (err == 0) continue;
+        pthread_mutex_unlock(&chanrt__pool.mutex);
+        chanrt__sched_join(i);
+        pthread_mutex_lock(&chanrt__pool.mutex);
+        chanrt__sched_release();
+        chanrt__fail_say("cannot start worker thread %d of %d (%s): raise the limit on threads "
+                         "(ulimit -u, the cgroup's pids.max) or set CHANRT_WORKERS lower",
+                         i + 1, workers, strerror(err));
+        return EAGAIN;
+    }
+    chanrt__os_catch_faults(chanrt__sched_on_fault);
+    chanrt__atom_store_rel(&chanrt__pool.a_running, 1); // [start] the pool's fields
+    return 0;
+}
+
+// Starts the pool with the defaults unless it runs.
+static int chanrt__sched_ensure(void) {
+    if (chanrt__atom_load_acq(&chanrt__pool.a_running)) return 0; // [start]
+    pthread_mutex_lock(&chanrt__pool.mutex);
+    int err = 0;
+    if (!chanrt__atom_load(&chanrt__pool.a_running))
+        err = chanrt__sched_start_locked(chanrt__sched_default_workers(),
+                                         CHANRT__STACK_DEFAULT);
+    pthread_mutex_unlock(&chanrt__pool.mutex);
+    return err;
+}
+
+// --- spawning
+
+static void chanrt__sched_note_peak(void) {
+    uint64_t live = chanrt__sched_live();
+    if (live > chanrt__atom_load(&chanrt__pool.a_peak))
+        chanrt__atom_store(&chanrt__pool.a_peak, live);
+}
+
+// A record, blank but for its id. w: the calling worker, or NULL. NULL when out of memory.
+static struct chanrt__task *chanrt__sched_alloc_task(struct chanrt__worker *w) {
+    struct chanrt__task *t;
+    int got;
+    if (w == NULL) {
+        t = chanrt__task_take(1, &got);
+        if (t != NULL) chanrt__atom_store(&t->a_id, 1 + chanrt__atom_add(&chanrt__pool.a_ids, 1));
+        return t;
+    }
+    if (w->free == NULL) {
+        w->free = chanrt__task_take(CHANRT__TASK_BATCH, &w->free_count);
+        if (w->free == NULL) return NULL;
+        chanrt__sched_note_peak();
+    }
+    if (w->id_left == 0) {
+        w->id_left = CHANRT__ID_BATCH;
+        w->id_next = 1 + chanrt__atom_add(&chanrt__pool.a_ids, CHANRT__ID_BATCH);
+    }
+    t = w->free;
+    w->free = t->next;
+    w->free_count--;
+    w->id_left--;
+    chanrt__atom_store(&t->a_id, w->id_next++);
+    return t;
+}
+
+// A task ready to be pushed, not yet counted as spawned.
+static int chanrt__sched_make_task(struct chanrt__worker *w, struct chanrt__task **out,
+                                   const chanrt_x_site *site, const chanrt_x_how *how,
+                                   int (*entry)(void *), const void *args, size_t size,
+                                   size_t align) {
+    const chanrt_task_options *options = how != NULL ? how->options : NULL;
+    int class = chanrt__pool.stack_class;
+    if (options != NULL && options->stack_size != 0)
+        class = chanrt__stack_class_of(options->stack_size);
+    if (class < 0) return EINVAL;
+    struct chanrt__task *t = chanrt__sched_alloc_task(w);
+    if (t == NULL) return ENOMEM;
+    t->a_on_cpu = 0;
+    t->place = (uint16_t)class;
+    t->a_reason = CHANRT__NOT_WAITING;
+    t->flags = options != NULL && options->pinned ? CHANRT__PINNED : 0;
+    t->stack = NULL;
+    t->site = site;
+    t->entry = entry;
+    t->end = how != NULL ? how->end : NULL;
+    t->end_object = how != NULL ? how->object : NULL;
+    t->name = options != NULL && options->name != NULL ? options->name : site->name;
+    if (CHANRT__LIKELY(chanrt__task_pack(t, args, size, align))) {
+        *out = t;
+        return 0;
+    }
+    chanrt__atom_store(&t->a_id, 0);
+    if (w != NULL) chanrt__sched_free_task(w, t);
+    else chanrt__task_give(t, t);
+    return ENOMEM;
+}
+
+// The start of a task's life; it goes on in chanrt__sched_task_main.
+CHANRT_API int chanrt_x_spawn(const chanrt_x_site *site, const chanrt_x_how *how,
+                              int (*entry)(void *), const void *args, size_t size, size_t align) {
+    struct chanrt__worker *w = chanrt__sched_self();
+    int err = w != NULL ? 0 : chanrt__sched_ensure();
+    if (err != 0) return err;
+    struct chanrt__task *t;
+    err = chanrt__sched_make_task(w, &t, site, how, entry, args, size, align);
+    if (err != 0) return err;
+    if (w != NULL) {
+        chanrt__atom_store(&w->a_spawned, w->a_spawned + 1);
+        chanrt__sched_push_next(w, t);
+    } else {
+        chanrt__atom_add(&chanrt__pool.a_spawned_outside, 1);
+        chanrt__sched_push_shared(t, t, 1);
+    }
+    return 0;
+}
+
+struct chanrt__sched_call {
+    void (*fn)(void *);
+    void *arg;
+};
+
+static int chanrt__sched_call_entry(void *args) {
+    struct chanrt__sched_call *call = (struct chanrt__sched_call *)args;
+    call->fn(call->arg);
+    return 0;
+}
+
+CHANRT_API int chanrt_x_spawn_fn(const chanrt_x_site *site, const chanrt_x_how *how,
+                                 void (*fn)(void *), void *arg) {
+    if (fn == NULL) return EINVAL;
+    struct chanrt__sched_call call = { fn, arg };
+    return chanrt_x_spawn(site, how, chanrt__sched_call_entry, &call, sizeof call,
+                          CHANRT__ALIGNOF(struct chanrt__sched_call));
+}
+
+CHANRT_API void chanrt_task_yield(void) {
+    struct chanrt__worker *w = chanrt__sched_self();
+    if (w == NULL) {
+        sched_yield();
+        return;
+    }
+    struct chanrt__task *t = w->current;
+    chanrt__atom_store(&t->a_on_cpu, 1); // in the queue before its registers are saved
+    if (t->flags & CHANRT__PINNED) {
+        chanrt__sched_push_pinned(t);
+    } else {
+        chanrt__sched_enter(w);
+        chanrt__sched_append(w, t);
+        chanrt__sched_leave(w);
+    }
+    chanrt__sched_park(&t->a_on_cpu);
+}
+
+CHANRT_API uint64_t chanrt_task_id(void) {
+    struct chanrt__worker *w = chanrt__sched_self();
+    return w != NULL ? w->current->a_id : 0;
+}
+
+CHANRT_API const char *chanrt_task_name(void) {
+    struct chanrt__worker *w = chanrt__sched_self();
+    return w != NULL ? w->current->name : NULL;
+}
+
+//------------------------------------------------------------------------------
+// >>wait    One record for everything that waits.
+//   uses    port atom os list task sched
+//   owns    the claim word of a wait; queues belong to the object whose lock guards them
+//   laws    W1 a waiter is in a queue exactly while its owner may still be woken through
+//           it, or was claimed elsewhere and has not left yet. W2 one claim wins a wait,
+//           made under the lock of the queue (or the timers) the claimed node is in.
+//           Whoever loses its own claim parks until it is made ready: the winner will.
+//   not     locking all of a select's channels: a ready case would cost n locked
+//           instructions, a blocking one 4n
+//   tests   unit/wait.c model/select.pml
+//
+//   claim:   OPEN --waker, timer--> DONE
+//              \---own select: BUSY (holding a channel's lock, claiming a peer)
+//                    \--> DONE, or OPEN again
+//------------------------------------------------------------------------------
+
+enum { CHANRT__OPEN, CHANRT__BUSY, CHANRT__DONE };
+
+struct chanrt__wait {
+    uint32_t a_claim;     // used when shared
+    bool shared;          // several sources can wake it
+    bool timed_out;
+    int chosen, err;      // set by the waker: which node, with what result
+    uintptr_t owner;      // see chanrt__sched_owner
+    struct chanrt__waiter *nodes;
+    int count;            // nodes ever queued
+};
+
+struct chanrt__waiter {
+    struct chanrt__waiter *next, *prev;
+    struct chanrt_x_queue *queue;
+    uint32_t *lock;       // the queue's
+    struct chanrt__wait *wait;
+    void *ptr;            // where the value is, or goes
+    int index;            // the node's, for wait.chosen
+    bool linked;
+};
+
+static void chanrt__wait_begin(struct chanrt__wait *wait, struct chanrt__waiter *nodes,
+                               bool shared) {
+    wait->a_claim = CHANRT__OPEN;
+    wait->shared = shared;
+    wait->timed_out = false;
+    wait->chosen = -1;
+    wait->err = 0;
+    wait->owner = chanrt__sched_owner();
+    wait->nodes = nodes;
+    wait->count = 0;
+    // From its first node on others may wake it, before it has parked.
+    if (shared && !(wait->owner & 1))
+        chanrt__atom_store(&((struct chanrt__task *)wait->owner)->a_on_cpu, 1);
+}
+
+// Appends the next node of the wait to q, whose lock is held.
+static void chanrt__wait_enqueue(struct chanrt__wait *wait, struct chanrt_x_queue *q,
+                                 uint32_t *lock, void *ptr, int index) {
+    struct chanrt__waiter *n = &wait->nodes[wait->count++];
+    n->next = NULL;
+    n->prev = q->last;
+    n->queue = q;
+    n->lock = lock;
+    n->wait = wait;
+    n->ptr = ptr;
+    n->index = index;
+    n->linked = true;
+    q->claims += wait->shared;
+    if (q->last != NULL) q->last->next = n;
+    else chanrt__atom_store_rel(&q->a_first, n); // [peek]
+    q->last = n;
+}
+
+static void chanrt__wait_unlink(struct chanrt__waiter *n) {
+    struct chanrt_x_queue *q = n->queue;
+    if (n->prev != NULL) n->prev->next = n->next;
+    else chanrt__atom_store_rel(&q->a_first, n->next); // [peek]
+    if (n->next != NULL) n->next->prev = n->prev;
+    else q->last = n->prev;
+    n->linked = false;
+}
+
+// A select's node leaves its queue for good, unless it is the one that was claimed.
+static void chanrt__wait_leave(struct chanrt__waiter *n) {
+    if (n->linked) chanrt__wait_unlink(n);
+    n->queue->claims--;
+}
+
+enum chanrt__take {
+    CHANRT__TAKE_NONE, // nobody waits
+    CHANRT__TAKE_ONE,  // *out is unlinked and claimed: the caller must make its owner ready
+    CHANRT__TAKE_BUSY, // the first is claiming somebody itself: let go of the lock, try again
+    CHANRT__TAKE_LOST  // mine was claimed by somebody meanwhile
+};
+
+// Takes the first waiter of q that can still be woken, for the caller's own wait `mine` (a select
+// with other nodes queued already) or, with NULL, for a caller that nobody can claim.
+static enum chanrt__take chanrt__wait_take(struct chanrt_x_queue *q, struct chanrt__wait *mine,
+                                           struct chanrt__waiter **out) {
+    for (struct chanrt__waiter *n = chanrt__atom_load(&q->a_first), *next; n != NULL; n = next) {
+        next = n->next;
+        struct chanrt__wait *peer = n->wait;
+        if (peer == mine) continue; // a task never meets itself
+        if (mine != NULL && !chanrt__atom_cas_acqrel(&mine->a_claim, CHANRT__OPEN, // [claim]
+                                                     peer->shared ? CHANRT__BUSY : CHANRT__DONE))
+            return CHANRT__TAKE_LOST;
+        if (!peer->shared || chanrt__atom_cas_acqrel(&peer->a_claim, CHANRT__OPEN, // [claim]
+                                                     CHANRT__DONE)) {
+            if (mine != NULL) chanrt__atom_store_rel(&mine->a_claim, CHANRT__DONE); // [claim]
+            chanrt__wait_unlink(n);
+            q->claims -= peer->shared;
+            *out = n;
+            return CHANRT__TAKE_ONE;
+        }
+        bool done = chanrt__atom_load_acq(&peer->a_claim) == CHANRT__DONE; // [claim]
+        if (mine != NULL) chanrt__atom_store_rel(&mine->a_claim, CHANRT__OPEN); // [claim]
+        if (!done) return CHANRT__TAKE_BUSY;
+        chanrt__wait_unlink(n); // woken elsewhere; its owner still comes to leave
+    }
+    return CHANRT__TAKE_NONE;
+}
+
+// Claims the caller's own wait for a case that needs nobody else's consent.
+static bool chanrt__wait_claim(struct chanrt__wait *mine) {
+    return mine == NULL ||
+           chanrt__atom_cas_acqrel(&mine->a_claim, CHANRT__OPEN, CHANRT__DONE); // [claim]
+}
+
+// Tells the taken waiter how its wait ended and makes its owner ready. n and all of its wait are
+// gone when this returns (M1).
+static void chanrt__wait_finish(struct chanrt__waiter *n, int err) {
+    struct chanrt__wait *wait = n->wait;
+    wait->chosen = n->index;
+    wait->err = err;
+    chanrt__sched_ready(wait->owner);
+}
+
+struct chanrt__wait_timer {
+    struct chanrt__node node; // first, so that fire finds the rest
+    struct chanrt__wait *wait;
+};
+
+static uintptr_t chanrt__wait_fire(struct chanrt__node *n, int64_t now) {
+    (void)now;
+    struct chanrt__wait *wait = ((struct chanrt__wait_timer *)n)->wait;
+    if (!chanrt__atom_cas_acqrel(&wait->a_claim, CHANRT__OPEN, CHANRT__DONE)) // [claim]
+        return 0;
+    wait->timed_out = true;
+    return wait->owner;
+}
+
+static bool chanrt__wait_block_thread(struct chanrt__wait *wait, int64_t deadline) {
+    if (chanrt__sched_thread_block(deadline)) return true;
+    if (chanrt__atom_cas_acqrel(&wait->a_claim, CHANRT__OPEN, CHANRT__DONE)) // [claim]
+        return false;
+    return chanrt__sched_thread_block(CHANRT__FOREVER); // claimed just now: the notice comes
+}
+
+// Blocks until the wait is finished by a waker (true) or the deadline claims it (false). A wait
+// with one source holds its lock, which is released once nobody can miss the sleeper; a shared
+// wait holds none, and only a shared one may have a deadline.
+static bool chanrt__wait_block(struct chanrt__wait *wait, uint32_t *lock, int64_t deadline,
+                               enum chanrt__reason reason, const void *object) {
+    if (wait->owner & 1) {
+        if (!wait->shared) chanrt__os_unlock(lock);
+        return chanrt__wait_block_thread(wait, deadline);
+    }
+    struct chanrt__task *t = (struct chanrt__task *)wait->owner;
+    struct chanrt__wait_timer timer;
+    chanrt__atom_store(&t->u.run.a_object, (void *)(uintptr_t)object);
+    chanrt__atom_store(&t->u.run.a_since, chanrt__sched_self()->now);
+    t->u.run.wait = wait;
+    chanrt__atom_store(&t->a_reason, (uint8_t)reason);
+    if (deadline != CHANRT__FOREVER) {
+        timer.node.when = deadline;
+        timer.node.fire = chanrt__wait_fire;
+        timer.wait = wait;
+        chanrt__sched_arm(&timer.node);
+    }
+    chanrt__sched_park(wait->shared ? &t->a_on_cpu : lock);
+    if (deadline != CHANRT__FOREVER) chanrt__sched_disarm(&timer.node);
+    chanrt__atom_store(&t->a_reason, (uint8_t)CHANRT__NOT_WAITING);
+    return !wait->timed_out;
+}
+
+// The caller won its own shared wait before it blocked.
+static void chanrt__wait_cancel(struct chanrt__wait *wait) {
+    if (!(wait->owner & 1))
+        chanrt__atom_store(&((struct chanrt__task *)wait->owner)->a_on_cpu, 0);
+}
+
+CHANRT_API void chanrt_task_sleep(int64_t ns) {
+    if (ns <= 0) {
+        chanrt_task_yield();
+        return;
+    }
+    int64_t deadline = chanrt__os_deadline(ns);
+    if (chanrt__sched_self() == NULL) {
+        uint32_t word = 0;
+        while (chanrt_now() < deadline) chanrt__os_sleep(&word, 0, deadline);
+        return;
+    }
+    struct chanrt__wait wait;
+    chanrt__wait_begin(&wait, NULL, true);
+    chanrt__wait_block(&wait, NULL, deadline, CHANRT__WAIT_SLEEP, NULL);
+}
+
+//------------------------------------------------------------------------------
+// >>chan    Channels: one lock, one ring, two queues of waiters.
+//   uses    port fail atom os sched wait
+//   owns    struct chanrt__chan; no other room writes its fields but >>timer's one value
+//   lock    a_lock; never two at once; held over a park only for the switch to release it
+//   laws    C1 count <= cap. C2 a value in the buffer: no unclaimed receiver waits.
+//           C3 room in the buffer: no unclaimed sender waits. C4 both queues wait: every
+//           waiter is a select's case. C5 closed: no unclaimed waiter at all.
+//   not     a lock-free ring: two locked instructions a message where this has one
+//   tests   unit/chan.c spec/channels.c spec/close.c model/select.pml model/waiter_free.pml
+//------------------------------------------------------------------------------
+
+struct chanrt__chan {
+    uint32_t a_lock;
+    uint32_t a_version;      // changes after whatever may make a case ready, for >>select
+    uint32_t a_refs;
+    uint8_t a_closed;
+    bool zombie;             // freed, but selects have yet to leave
+    size_t elem, cap, a_count;
+    size_t head, tail, size; // byte offsets into the ring, its size
+    unsigned char *ring;
+    struct chanrt_x_queue recvq, sendq;
+    struct chanrt_timer *timer; // of chan_after: freed with the channel
+    void *block;             // what the allocator returned
+};
+
+enum chanrt__step {
+    CHANRT__STEP_DONE,   // the value has moved, or moves once the lock is dropped
+    CHANRT__STEP_CLOSED, // chosen because the channel is closed
+    CHANRT__STEP_WAIT,   // not possible now
+    CHANRT__STEP_AGAIN,  // drop the lock and try again
+    CHANRT__STEP_LOST    // the caller's own wait was claimed meanwhile
+};
+
+static struct chanrt__chan *chanrt__chan_of(const volatile void *ch) {
+    struct chanrt__chan *c = (struct chanrt__chan *)(uintptr_t)ch;
+    return c;
+}
+
+// The laws, executable: asserted at every unlock when CHANRT_CHECK is 1.
+static bool chanrt__chan_open_waiter(const struct chanrt_x_queue *q, bool plain) {
+    for (const struct chanrt__waiter *n = q->a_first; n != NULL; n = n->next)
+        if (plain ? !n->wait->shared : !n->wait->shared || n->wait->a_claim == CHANRT__OPEN)
+            return true;
+    return false;
+}
+
+static void chanrt__chan_check(const struct chanrt__chan *c) {
+    CHANRT_ASSERT(c->a_count <= c->cap);                                                   // C1
+    CHANRT_ASSERT(c->a_count == 0 || !chanrt__chan_open_waiter(&c->recvq, true));          // C2
+    CHANRT_ASSERT(c->a_count == c->cap || !chanrt__chan_open_waiter(&c->sendq, true));     // C3
+    CHANRT_ASSERT(!chanrt__chan_open_waiter(&c->recvq, true) ||                            // C4
+                  !chanrt__chan_open_waiter(&c->sendq, true));
+    CHANRT_ASSERT(!c->a_closed || (!chanrt__chan_open_waiter(&c->recvq, true) &&           // C5
+                                   !chanrt__chan_open_waiter(&c->sendq, true)));
+    (void)c;
+}
+
+static inline void chanrt__chan_unlock(struct chanrt__chan *c) {
+    if (CHANRT_CHECK) chanrt__chan_check(c);
+    chanrt__os_unlock(&c->a_lock);
+}
+
+static inline void chanrt__chan_copy(void *to, const void *from, size_t size) {
+    switch (size) { // the common sizes as single moves
+    case 0: break;
+    case 4: memcpy(to, from, 4); break;
+    case 8: memcpy(to, from, 8); break;
+    case 16: memcpy(to, from, 16); break;
+    default: memcpy(to, from, size);
+    }
+}
+
+static inline void chanrt__chan_changed(struct chanrt__chan *c) {
+    chanrt__atom_store_rel(&c->a_version, chanrt__atom_load(&c->a_version) + 1); // [peek]
+}
+
+static inline void chanrt__chan_put(struct chanrt__chan *c, const void *value) {
+    chanrt__chan_copy(c->ring + c->tail, value, c->elem);
+    c->tail += c->elem;
+    if (c->tail == c->size) c->tail = 0;
+    chanrt__atom_store_rel(&c->a_count, chanrt__atom_load(&c->a_count) + 1); // [peek]
+    chanrt__chan_changed(c);
+}
+
+static inline void chanrt__chan_pull(struct chanrt__chan *c, void *ptr) {
+    if (ptr != NULL) chanrt__chan_copy(ptr, c->ring + c->head, c->elem);
+    c->head += c->elem;
+    if (c->head == c->size) c->head = 0;
+    chanrt__atom_store_rel(&c->a_count, chanrt__atom_load(&c->a_count) - 1); // [peek]
+    chanrt__chan_changed(c);
+}
+
+static enum chanrt__step chanrt__chan_step_of(enum chanrt__take take) {
+    return take == CHANRT__TAKE_ONE    ? CHANRT__STEP_DONE
+           : take == CHANRT__TAKE_BUSY ? CHANRT__STEP_AGAIN
+           : take == CHANRT__TAKE_LOST ? CHANRT__STEP_LOST
+                                       : CHANRT__STEP_WAIT;
+}
+
+// One attempt to send. DONE with a *peer: the value goes straight to it, after the unlock.
+static inline enum chanrt__step chanrt__chan_offer_locked(struct chanrt__chan *c, const void *value,
+                                                          struct chanrt__wait *mine,
+                                                          struct chanrt__waiter **peer) {
+    if (CHANRT__UNLIKELY(c->a_closed))
+        return chanrt__wait_claim(mine) ? CHANRT__STEP_CLOSED : CHANRT__STEP_LOST;
+    if (c->recvq.a_first != NULL) {
+        enum chanrt__take take = chanrt__wait_take(&c->recvq, mine, peer);
+        if (take != CHANRT__TAKE_NONE) return chanrt__chan_step_of(take);
+    }
+    if (c->a_count == c->cap) return CHANRT__STEP_WAIT;
+    if (!chanrt__wait_claim(mine)) return CHANRT__STEP_LOST;
+    chanrt__chan_put(c, value);
+    return CHANRT__STEP_DONE;
+}
+
+// One attempt to receive. DONE with a *peer: it is a sender to make ready after the unlock; an
+// unbuffered one's value is still with it. With a full ring the sender's value takes the place
+// of the oldest, all under one lock, so nobody overtakes.
+static inline enum chanrt__step chanrt__chan_accept_locked(struct chanrt__chan *c, void *ptr,
+                                                           struct chanrt__wait *mine,
+                                                           struct chanrt__waiter **peer) {
+    enum chanrt__take take = CHANRT__TAKE_NONE;
+    if (c->sendq.a_first != NULL) take = chanrt__wait_take(&c->sendq, mine, peer);
+    if (take == CHANRT__TAKE_BUSY || take == CHANRT__TAKE_LOST) return chanrt__chan_step_of(take);
+    if (c->a_count != 0) {
+        if (take == CHANRT__TAKE_NONE && !chanrt__wait_claim(mine)) return CHANRT__STEP_LOST;
+        chanrt__chan_pull(c, ptr);
+        if (take == CHANRT__TAKE_ONE) chanrt__chan_put(c, (*peer)->ptr);
+        return CHANRT__STEP_DONE;
+    }
+    if (take == CHANRT__TAKE_ONE) return CHANRT__STEP_DONE;
+    if (!c->a_closed) return CHANRT__STEP_WAIT;
+    return chanrt__wait_claim(mine) ? CHANRT__STEP_CLOSED : CHANRT__STEP_LOST;
+}
+
+// What is left to do after the unlock, with the waiter that was taken, if any.
+static inline void chanrt__chan_sent(struct chanrt__chan *c, const void *value,
+                                     struct chanrt__waiter *receiver) {
+    if (receiver == NULL) return;
+    if (receiver->ptr != NULL) chanrt__chan_copy(receiver->ptr, value, c->elem);
+    chanrt__wait_finish(receiver, 0);
+}
+
+static inline void chanrt__chan_received(struct chanrt__chan *c, void *ptr,
+                                         struct chanrt__waiter *sender) {
+    if (sender == NULL) return;
+    if (c->cap == 0 && ptr != NULL) chanrt__chan_copy(ptr, sender->ptr, c->elem);
+    chanrt__wait_finish(sender, 0);
+}
+
+// Queues the caller, who holds the lock, and blocks until somebody finishes its operation.
+CHANRT__NOINLINE static int chanrt__chan_block(struct chanrt__chan *c, struct chanrt_x_queue *q,
+                                               void *ptr, enum chanrt__reason reason) {
+    struct chanrt__wait wait;
+    struct chanrt__waiter node;
+    chanrt__wait_begin(&wait, &node, false);
+    chanrt__wait_enqueue(&wait, q, &c->a_lock, ptr, 0);
+    chanrt__chan_changed(c);
+    if (CHANRT_CHECK) chanrt__chan_check(c);
+    chanrt__wait_block(&wait, &c->a_lock, CHANRT__FOREVER, reason, c);
+    return wait.err;
+}
+
+// The life of a value, one half: to a waiting receiver, or into the ring, or wait here with it.
+static inline int chanrt__chan_send(struct chanrt__chan *c, const void *value, bool block) {
+    for (;;) {
+        struct chanrt__waiter *peer = NULL;
+        chanrt__os_lock(&c->a_lock);
+        enum chanrt__step step = chanrt__chan_offer_locked(c, value, NULL, &peer);
+        if (step == CHANRT__STEP_WAIT && block)
+            return chanrt__chan_block(c, &c->sendq, (void *)(uintptr_t)value, CHANRT__WAIT_SEND);
+        chanrt__chan_unlock(c); // the last touch of c: a receiver may free it (M1)
+        if (CHANRT__LIKELY(step == CHANRT__STEP_DONE)) {
+            if (peer != NULL) chanrt__chan_sent(c, value, peer);
+            return 0;
+        }
+        if (step == CHANRT__STEP_CLOSED) return EPIPE;
+        if (step == CHANRT__STEP_WAIT) return EAGAIN;
+        chanrt__atom_pause();
+    }
+}
+
+// The other half: from the ring, or from a waiting sender, or wait here for one.
+static inline int chanrt__chan_recv(struct chanrt__chan *c, void *ptr, bool block) {
+    for (;;) {
+        struct chanrt__waiter *peer = NULL;
+        size_t elem = c->elem;
+        chanrt__os_lock(&c->a_lock);
+        enum chanrt__step step = chanrt__chan_accept_locked(c, ptr, NULL, &peer);
+        if (step == CHANRT__STEP_WAIT && block)
+            return chanrt__chan_block(c, &c->recvq, ptr, CHANRT__WAIT_RECV);
+        chanrt__chan_unlock(c);
+        if (CHANRT__LIKELY(step == CHANRT__STEP_DONE)) {
+            if (peer != NULL) chanrt__chan_received(c, ptr, peer);
+            return 0;
+        }
+        if (step == CHANRT__STEP_CLOSED) {
+            if (ptr != NULL) memset(ptr, 0, elem);
+            return EPIPE;
+        }
+        if (step == CHANRT__STEP_WAIT) return EAGAIN;
+        chanrt__atom_pause();
+    }
+}
+
+// Whether a case would find something to do, without the lock. Not closed at the second look
+// means not closed at the first, so "not ready" was true at one instant.
+static inline bool chanrt__chan_may_recv(struct chanrt__chan *c) {
+    return chanrt__atom_load_acq(&c->a_count) != 0 ||        // [peek]
+           chanrt__atom_load_acq(&c->sendq.a_first) != NULL || // [peek]
+           chanrt__atom_load_acq(&c->a_closed) != 0;         // [peek]
+}
+
+static inline bool chanrt__chan_may_send(struct chanrt__chan *c) {
+    return chanrt__atom_load_acq(&c->a_count) != c->cap ||   // [peek]
+           chanrt__atom_load_acq(&c->recvq.a_first) != NULL || // [peek]
+           chanrt__atom_load_acq(&c->a_closed) != 0;         // [peek]
+}
+
+// Unlinks every waiter of q that can still be woken and puts it in front of *list. False: one is
+// busy; let go of the lock and come again.
+static bool chanrt__chan_detach_locked(struct chanrt_x_queue *q, struct chanrt__waiter **first,
+                                       struct chanrt__waiter **last) {
+    struct chanrt__waiter *n;
+    enum chanrt__take take;
+    while ((take = chanrt__wait_take(q, NULL, &n)) == CHANRT__TAKE_ONE) {
+        n->next = NULL;
+        if (*last != NULL) (*last)->next = n;
+        else *first = n;
+        *last = n;
+    }
+    return take != CHANRT__TAKE_BUSY;
+}
+
+static int chanrt__chan_close(struct chanrt__chan *c) {
+    struct chanrt__waiter *receivers = NULL, *senders = NULL, *r_last = NULL, *s_last = NULL;
+    size_t elem = c->elem;
+    chanrt__os_lock(&c->a_lock);
+    if (c->a_closed) {
+        chanrt__os_unlock(&c->a_lock);
+        return EPIPE;
+    }
+    chanrt__atom_store_rel(&c->a_closed, 1); // [peek]
+    chanrt__chan_changed(c);
+    while (!chanrt__chan_detach_locked(&c->recvq, &receivers, &r_last) ||
+           !chanrt__chan_detach_locked(&c->sendq, &senders, &s_last)) {
+        chanrt__os_unlock(&c->a_lock);
+        chanrt__atom_pause();
+        chanrt__os_lock(&c->a_lock);
+    }
+    chanrt__chan_unlock(c);
+    for (struct chanrt__waiter *n = receivers, *next; n != NULL; n = next) {
+        next = n->next; // n is gone once its owner is ready
+        if (n->ptr != NULL) memset(n->ptr, 0, elem);
+        chanrt__wait_finish(n, EPIPE);
+    }
+    for (struct chanrt__waiter *n = senders, *next; n != NULL; n = next) {
+        next = n->next;
+        chanrt__wait_finish(n, EPIPE);
+    }
+    return 0;
+}
+
+static void chanrt__chan_destroy(struct chanrt__chan *c) {
+    CHANRT_FREE(c->block);
+}
+
+// A select's node leaves the channel; the last one out of a freed channel destroys it.
+static void chanrt__chan_leave(struct chanrt__chan *c, struct chanrt__waiter *n) {
+    chanrt__os_lock(&c->a_lock);
+    chanrt__wait_leave(n);
+    bool destroy = c->zombie && c->recvq.claims + c->sendq.claims == 0;
+    chanrt__chan_unlock(c);
+    if (destroy) chanrt__chan_destroy(c);
+}
+
+// Drops a reference; true: it was the last one, and the channel is closed now.
+static bool chanrt__chan_drop(struct chanrt__chan *c) {
+    uint32_t refs = chanrt__atom_sub_acqrel(&c->a_refs, 1); // [refs] all uses before the free
+    if (refs == 0 || refs > UINT32_MAX / 2)
+        chanrt__fail_stop("chan_free: the channel %p has no reference left", (void *)c);
+    if (refs != 1) return false;
+    chanrt__chan_close(c);
+    return true;
+}
+
+static void chanrt__chan_free(struct chanrt__chan *c) {
+    chanrt__os_lock(&c->a_lock);
+    c->zombie = true;
+    bool destroy = c->recvq.claims + c->sendq.claims == 0;
+    chanrt__os_unlock(&c->a_lock);
+    if (destroy) chanrt__chan_destroy(c);
+}
+
+static struct chanrt__chan *chanrt__chan_make(size_t elem, size_t align, size_t cap) {
+    if (align < 16) align = 16;
+    size_t head = (sizeof(struct chanrt__chan) + 63) & ~(size_t)63;
+    if (elem != 0 && cap > (SIZE_MAX / 2 - head - 64 - align) / elem) return NULL;
+    if (elem == 0 && cap > SIZE_MAX / 2) return NULL; // no ring, but no sense either
+    if (align < 64) align = 64; // the header is one place in the cache, not two
+    char *block = (char *)CHANRT_MALLOC(head + elem * cap + align);
+    if (block == NULL) return NULL;
+    char *at = (char *)(((uintptr_t)block + align - 1) & ~(uintptr_t)(align - 1));
+    if (((uintptr_t)at + head) % align != 0) { // an alignment above the header's
+        head = (head + align - 1) & ~(align - 1);
+        if (at + head + elem * cap > block + sizeof(struct chanrt__chan) + elem * cap + align) {
+            CHANRT_FREE(block);
+            block = (char *)CHANRT_MALLOC(head + elem * cap + align);
+            if (block == NULL) return NULL;
+            at = (char *)(((uintptr_t)block + align - 1) & ~(uintptr_t)(align - 1));
+        }
+    }
+    struct chanrt__chan *c = (struct chanrt__chan *)at;
+    memset(c, 0, sizeof *c);
+    c->a_refs = 1;
+    c->elem = elem;
+    c->cap = cap;
+    c->size = elem * cap;
+    c->ring = (unsigned char *)at + head;
+    c->block = block;
+    return c;
+}
+
+CHANRT_API void *chanrt_x_chan_make(size_t elem, size_t align, size_t cap) {
+    return chanrt__chan_make(elem, align, cap);
+}
+
+CHANRT_API int chanrt_x_chan_send(const volatile void *ch, const void *value) {
+    if (CHANRT__UNLIKELY(ch == NULL)) return EINVAL;
+    return chanrt__chan_send(chanrt__chan_of(ch), value, true);
+}
+
+CHANRT_API int chanrt_x_chan_try_send(const volatile void *ch, const void *value) {
+    if (CHANRT__UNLIKELY(ch == NULL)) return EINVAL;
+    struct chanrt__chan *c = chanrt__chan_of(ch);
+    return chanrt__chan_may_send(c) ? chanrt__chan_send(c, value, false) : EAGAIN;
+}
+
+CHANRT_API int chanrt_x_chan_recv(const volatile void *ch, void *ptr) {
+    if (CHANRT__UNLIKELY(ch == NULL)) return EINVAL;
+    return chanrt__chan_recv(chanrt__chan_of(ch), ptr, true);
+}
+
+CHANRT_API int chanrt_x_chan_try_recv(const volatile void *ch, void *ptr) {
+    if (CHANRT__UNLIKELY(ch == NULL)) return EINVAL;
+    struct chanrt__chan *c = chanrt__chan_of(ch);
+    return chanrt__chan_may_recv(c) ? chanrt__chan_recv(c, ptr, false) : EAGAIN;
+}
+
+CHANRT_API void chanrt_x_chan_get(const volatile void *ch, void *ptr, size_t size) {
+    if (ch != NULL) chanrt__chan_recv(chanrt__chan_of(ch), ptr, true);
+    else memset(ptr, 0, size);
+}
+
+CHANRT_API int chanrt_x_chan_close(const volatile void *ch) {
+    return ch != NULL ? chanrt__chan_close(chanrt__chan_of(ch)) : EINVAL;
+}
+
+CHANRT_API size_t chanrt_x_chan_len(const volatile void *ch) {
+    return ch != NULL ? chanrt__atom_load(&chanrt__chan_of(ch)->a_count) : 0;
+}
+
+CHANRT_API size_t chanrt_x_chan_cap(const volatile void *ch) {
+    return ch != NULL ? chanrt__chan_of(ch)->cap : 0;
+}
+
+CHANRT_API void *chanrt_x_chan_ref(const volatile void *ch) {
+    struct chanrt__chan *c = chanrt__chan_of(ch);
+    if (c != NULL) chanrt__atom_add(&c->a_refs, 1); // the caller's own reference keeps it alive
+    return c;
+}
+
+//------------------------------------------------------------------------------
+// >>select    Several channels at once: poll, queue and claim, leave.
+//   uses    port fail atom os sched wait chan
+//   laws    Exactly one case runs (W2). Every node queued is left again before the frame
+//           is (W1). A default runs only if at one instant no case was ready.
+//   tests   spec/select.c spec/select_race.c model/select.pml model/snapshot.pml
+//------------------------------------------------------------------------------
+
+static bool chanrt__select_may(const chanrt_chan_case *k) {
+    struct chanrt__chan *c = chanrt__chan_of(k->x_chan);
+    if (c == NULL) return false;
+    return k->x_op == CHANRT_X_SEND ? chanrt__chan_may_send(c) : chanrt__chan_may_recv(c);
+}
+
+// One attempt at a case, for the caller's wait if it has queued nodes already.
+static enum chanrt__step chanrt__select_try(chanrt_chan_case *k, struct chanrt__wait *mine,
+                                            struct chanrt__wait *queue_on, int index) {
+    struct chanrt__chan *c = chanrt__chan_of(k->x_chan);
+    struct chanrt__waiter *peer = NULL;
+    size_t elem = c->elem;
+    bool send = k->x_op == CHANRT_X_SEND;
+    chanrt__os_lock(&c->a_lock);
+    enum chanrt__step step = send ? chanrt__chan_offer_locked(c, k->x_ptr, mine, &peer)
+                                  : chanrt__chan_accept_locked(c, k->x_ptr, mine, &peer);
+    if (step == CHANRT__STEP_WAIT && queue_on != NULL) {
+        chanrt__wait_enqueue(queue_on, send ? &c->sendq : &c->recvq, &c->a_lock, k->x_ptr, index);
+        chanrt__chan_changed(c);
+    }
+    chanrt__chan_unlock(c);
+    if (step == CHANRT__STEP_DONE && send) chanrt__chan_sent(c, k->x_ptr, peer);
+    if (step == CHANRT__STEP_DONE && !send) chanrt__chan_received(c, k->x_ptr, peer);
+    if (step == CHANRT__STEP_CLOSED && !send && k->x_ptr != NULL) memset(k->x_ptr, 0, elem);
+    k->err = step == CHANRT__STEP_CLOSED ? EPIPE : 0;
+    return step;
+}
+
+// Tries the ready cases in random (or written) order. Returns the one that ran, or -1; then, if
+// that must be true at one instant for all, the versions are compared: ready states are read
+// again, and unchanged versions say that none was ready in between (model/snapshot.pml).
+static int chanrt__select_poll(chanrt_chan_case *cases, int n, bool ordered, bool exact) {
+    for (;; chanrt__atom_pause()) {
+        int ready = 0;
+        for (int i = 0; i < n; i++) {
+            struct chanrt__chan *c = chanrt__chan_of(cases[i].x_chan);
+            if (exact && c != NULL)
+                cases[i].x_version = chanrt__atom_load_acq(&c->a_version); // [peek]
+            cases[i].x_ready = chanrt__select_may(&cases[i]);
+            ready += cases[i].x_ready;
+        }
+        while (ready > 0) {
+            uint32_t skip = 0;
+            if (!ordered && ready > 1)
+                skip = chanrt__os_random(chanrt__os_self()) % (uint32_t)ready;
+            int i = 0;
+            while (!cases[i].x_ready || skip-- > 0) i++;
+            enum chanrt__step step = chanrt__select_try(&cases[i], NULL, NULL, i);
+            if (step == CHANRT__STEP_DONE || step == CHANRT__STEP_CLOSED) return i;
+            if (step == CHANRT__STEP_WAIT) cases[i].x_ready = false, ready--;
+        }
+        if (!exact) return -1;
+        bool same = true;
+        for (int i = 0; i < n && same && n > 1; i++) {
+            struct chanrt__chan *c = chanrt__chan_of(cases[i].x_chan);
+            if (c == NULL) continue;
+            same = !chanrt__select_may(&cases[i]) &&
+                   chanrt__atom_load_acq(&c->a_version) == cases[i].x_version; // [peek]
+        }
+        if (same) return -1;
+    }
+}
+
+// Queues a node per case, blocks, and leaves the cases that did not win.
+static int chanrt__select_block(chanrt_chan_case *cases, int n, int64_t deadline) {
+    struct chanrt__waiter fixed[CHANRT_X_CASES], *nodes = fixed;
+    if (n > CHANRT_X_CASES) {
+        nodes = (struct chanrt__waiter *)CHANRT_MALLOC((size_t)n * sizeof *nodes);
+        if (nodes == NULL) return -ENOMEM;
+    }
+    struct chanrt__wait wait;
+    chanrt__wait_begin(&wait, nodes, true);
+    int won = -1;
+    enum chanrt__step step = CHANRT__STEP_WAIT;
+    for (int i = 0; i < n && step == CHANRT__STEP_WAIT; i++) {
+        if (cases[i].x_chan == NULL) continue;
+        while ((step = chanrt__select_try(&cases[i], &wait, &wait, i)) == CHANRT__STEP_AGAIN)
+            for (uint32_t k = chanrt__os_random(chanrt__os_self()) % 32; k > 0; k--)
+                chanrt__atom_pause(); // two selects that met let each other go ahead
+        if (step != CHANRT__STEP_WAIT && step != CHANRT__STEP_LOST) won = i;
+    }
+    if (won >= 0) {
+        chanrt__wait_cancel(&wait);
+    } else {
+        if (step == CHANRT__STEP_LOST) deadline = CHANRT__FOREVER;
+        chanrt__wait_block(&wait, NULL, deadline,
+                           wait.count > 0 ? CHANRT__WAIT_SELECT : CHANRT__WAIT_SELECT_NONE,
+                           n == 1 ? (const void *)(uintptr_t)cases[0].x_chan : NULL);
+    }
+    for (int i = 0; i < wait.count; i++)
+        if (won >= 0 || nodes[i].index != wait.chosen)
+            chanrt__chan_leave(chanrt__chan_of(cases[nodes[i].index].x_chan), &nodes[i]);
+    if (won < 0 && wait.chosen >= 0) {
+        won = wait.chosen;
+        cases[won].err = wait.err;
+    }
+    if (nodes != fixed) CHANRT_FREE(nodes);
+    return won;
+}
+
+static int chanrt__select_run(chanrt_chan_case *cases, int n, int64_t timeout, bool ordered) {
+    int64_t deadline = timeout > 0 ? chanrt__os_deadline(timeout) : CHANRT__FOREVER;
+    int i = chanrt__select_poll(cases, n, ordered, timeout == 0);
+    if (i >= 0 || timeout == 0) return i;
+    return chanrt__select_block(cases, n, deadline);
+}
+
+CHANRT_API int chanrt_chan_select_n(chanrt_chan_case *cases, int n, int64_t timeout) {
+    if (n < 0 || (cases == NULL && n > 0)) return -EINVAL;
+    return chanrt__select_run(cases, n, timeout, false);
+}
+
+// One operation with a timeout is a select of one case.
+static int chanrt__select_one(const volatile void *ch, void *ptr, int op, int64_t ns) {
+    if (ch == NULL) return EINVAL;
+    chanrt_chan_case one = { .x_chan = ch, .x_ptr = ptr, .x_op = op };
+    int i = chanrt__select_run(&one, 1, ns, true);
+    return i == 0 ? one.err : ETIMEDOUT;
+}
+
+CHANRT_API int chanrt_x_chan_send_timeout(const volatile void *ch, const void *value, int64_t ns) {
+    return chanrt__select_one(ch, (void *)(uintptr_t)value, CHANRT_X_SEND, ns);
+}
+
+CHANRT_API int chanrt_x_chan_recv_timeout(const volatile void *ch, void *ptr, int64_t ns) {
+    return chanrt__select_one(ch, ptr, CHANRT_X_RECV, ns);
+}
+
+// What the block form took from the allocator, newest first.
+struct chanrt__select_heap {
+    struct chanrt__select_heap *next;
+    long double bytes[];
+};
+
+CHANRT_API void *chanrt_x_select_space(struct chanrt_x_select *s, size_t size) {
+    struct chanrt__select_heap *h = NULL;
+    if (size < SIZE_MAX - sizeof *h)
+        h = (struct chanrt__select_heap *)CHANRT_MALLOC(sizeof *h + size);
+    if (h == NULL)
+        chanrt__fail_stop("chan_select: no memory for %d cases and a value of %zu bytes",
+                          s->count + 1, size);
+    h->next = (struct chanrt__select_heap *)s->heap;
+    s->heap = h;
+    return h->bytes;
+}
+
+// Called with the cases so far full: at 8, 16, 32, ...
+CHANRT_API int chanrt_x_select_grow(struct chanrt_x_select *s) {
+    size_t n = (size_t)s->count;
+    if ((n & (n - 1)) != 0) return 0;
+    chanrt_chan_case *more =
+        (chanrt_chan_case *)chanrt_x_select_space(s, 2 * n * sizeof *more);
+    memcpy(more, s->cases, n * sizeof *more);
+    s->cases = more;
+    return 0;
+}
+
+CHANRT_API int chanrt_x_select_run(struct chanrt_x_select *s) {
+    bool waits = s->default_place < 0;
+    int i = chanrt__select_run(s->cases, s->count, waits ? s->timeout : 0, s->ordered);
+    if (i == -ENOMEM) chanrt__fail_stop("chan_select: no memory for %d cases", s->count);
+    s->chosen = i >= 0 ? s->cases[i].x_place : waits ? s->timeout_place : s->default_place;
+    s->err = i >= 0 ? s->cases[i].err : 0;
+    s->running = true;
+    s->place = 0;
+    while (s->heap != NULL) {
+        struct chanrt__select_heap *h = (struct chanrt__select_heap *)s->heap;
+        s->heap = h->next;
+        CHANRT_FREE(h);
+    }
+    return 1;
+}
+
+//------------------------------------------------------------------------------
+// >>timer    Timers as channels of one instant, or as tasks to come.
+//   uses    port atom os list task sched wait chan
+//   owns    struct chanrt_timer
+//   lock    the timer heap's, then the timer's channel: the only order of two locks
+//   laws    After stop or reset no earlier instant can be received: firing puts the
+//           instant into the channel under the heap's lock, stopping takes it out after.
+//   tests   spec/time.c
+//------------------------------------------------------------------------------
+
+struct chanrt_timer {
+    struct chanrt__node node; // first, so that fire finds the rest
+    struct chanrt__chan *chan;
+    int64_t period;           // of a ticker, else 0
+    void (*fn)(void *);       // of timer_func
+    void *arg;
+    struct chanrt__task *task; // ready to be spawned, so that firing cannot fail
+    uint64_t epoch;           // the start of the runtime the task's record belongs to
+};
+
+// Puts the instant where a receiver finds it; full means a slow reader, who loses it.
+static uintptr_t chanrt__timer_deliver(struct chanrt__chan *c, int64_t now) {
+    struct chanrt__waiter *peer = NULL;
+    enum chanrt__step step;
+    const int64_t instant[2] = { now, 0 }; // long enough for every copy the compiler considers
+    chanrt__os_lock(&c->a_lock);
+    while ((step = chanrt__chan_offer_locked(c, instant, NULL, &peer)) == CHANRT__STEP_AGAIN) {
+        chanrt__os_unlock(&c->a_lock);
+        chanrt__atom_pause();
+        chanrt__os_lock(&c->a_lock);
+    }
+    chanrt__chan_unlock(c);
+    if (step != CHANRT__STEP_DONE || peer == NULL) return 0;
+    struct chanrt__wait *wait = peer->wait;
+    if (peer->ptr != NULL) memcpy(peer->ptr, &now, sizeof now);
+    wait->chosen = peer->index;
+    return wait->owner; // its err is 0 since chanrt__wait_begin
+}
+
+// Fires under the heap's lock, on a worker.
+static uintptr_t chanrt__timer_fire(struct chanrt__node *n, int64_t now) {
+    struct chanrt_timer *t = (struct chanrt_timer *)n;
+    if (t->period > 0) { // the next multiple that is still to come: no drift, no burst
+        int64_t late = (now - n->when) / t->period;
+        if (n->when < CHANRT__FOREVER - 1 - (late + 1) * t->period) {
+            n->when += (late + 1) * t->period;
+            chanrt__sched_rearm_locked(n);
+        }
+    }
+    if (t->chan != NULL) return chanrt__timer_deliver(t->chan, now);
+    struct chanrt__task *task = t->task;
+    t->task = NULL;
+    if (task == NULL || t->epoch != chanrt__pool.epoch) return 0;
+    struct chanrt__worker *w = chanrt__sched_self();
+    chanrt__atom_store(&w->a_spawned, w->a_spawned + 1);
+    return (uintptr_t)task;
+}
+
+// A task record for the next firing. False: no memory.
+static bool chanrt__timer_prepare(struct chanrt_timer *t) {
+    static const chanrt_x_site site = { "timer_func", "(timer)", 0 };
+    if (t->fn == NULL || (t->task != NULL && t->epoch == chanrt__pool.epoch)) return true;
+    struct chanrt__sched_call call = { t->fn, t->arg };
+    t->task = NULL;
+    t->epoch = chanrt__pool.epoch;
+    return chanrt__sched_make_task(chanrt__sched_self(), &t->task, &site, NULL,
+                                   chanrt__sched_call_entry, &call, sizeof call,
+                                   CHANRT__ALIGNOF(struct chanrt__sched_call)) == 0;
+}
+
+static void chanrt__timer_arm(struct chanrt_timer *t, int64_t ns) {
+    t->node.when = chanrt__os_deadline(ns > 0 ? ns : 0);
+    t->node.fire = chanrt__timer_fire;
+    chanrt__sched_arm(&t->node);
+}
+
+static struct chanrt_timer *chanrt__timer_new(int64_t ns, int64_t period, void (*fn)(void *),
+                                              void *arg) {
+    if (chanrt__sched_self() == NULL && chanrt__sched_ensure() != 0) return NULL;
+    struct chanrt_timer *t = (struct chanrt_timer *)CHANRT_MALLOC(sizeof *t);
+    if (t == NULL) return NULL;
+    memset(t, 0, sizeof *t);
+    t->period = period;
+    t->fn = fn;
+    t->arg = arg;
+    if (fn == NULL) t->chan = chanrt__chan_make(sizeof(int64_t), CHANRT__ALIGNOF(int64_t), 1);
+    if (fn == NULL ? t->chan == NULL : !chanrt__timer_prepare(t)) {
+        CHANRT_FREE(t);
+        return NULL;
+    }
+    chanrt__timer_arm(t, ns);
+    return t;
+}
+
+// Disarms, and takes back an instant nobody has received yet.
+static bool chanrt__timer_disarm(struct chanrt_timer *t) {
+    bool pending = chanrt__sched_disarm(&t->node);
+    struct chanrt__chan *c = t->chan;
+    if (c == NULL) return pending;
+    chanrt__os_lock(&c->a_lock);
+    if (c->a_count != 0) {
+        chanrt__chan_pull(c, NULL);
+        pending = true;
+    }
+    chanrt__chan_unlock(c);
+    return pending;
+}
+
+static void chanrt__timer_destroy(struct chanrt_timer *t) {
+    if (t->task != NULL && t->epoch == chanrt__pool.epoch) {
+        chanrt__atom_store(&t->task->a_id, 0);
+        chanrt__task_give(t->task, t->task);
+    }
+    CHANRT_FREE(t);
+}
+
+// Frees a channel; chan_after's takes its timer along.
+CHANRT_API void chanrt_x_chan_free(const volatile void *ch) {
+    struct chanrt__chan *c = chanrt__chan_of(ch);
+    if (c == NULL || !chanrt__chan_drop(c)) return;
+    if (c->timer != NULL) {
+        chanrt__sched_disarm(&c->timer->node);
+        chanrt__timer_destroy(c->timer);
+    }
+    chanrt__chan_free(c);
+}
+
+CHANRT_API chanrt_chan_receiver(int64_t) chanrt_chan_after(int64_t ns) {
+    struct chanrt_timer *t = chanrt__timer_new(ns, 0, NULL, NULL);
+    if (t == NULL) return NULL;
+    t->chan->timer = t;
+    return (chanrt_chan_receiver(int64_t))(void *)t->chan;
+}
+
+CHANRT_API chanrt_timer *chanrt_timer_make(int64_t ns) {
+    return chanrt__timer_new(ns, 0, NULL, NULL);
+}
+
+CHANRT_API chanrt_timer *chanrt_ticker_make(int64_t period) {
+    return period > 0 ? chanrt__timer_new(period, period, NULL, NULL) : NULL;
+}
+
+CHANRT_API chanrt_timer *chanrt_timer_func(int64_t ns, void (*fn)(void *), void *arg) {
+    return fn != NULL ? chanrt__timer_new(ns, 0, fn, arg) : NULL;
+}
+
+CHANRT_API chanrt_chan_receiver(int64_t) chanrt_timer_chan(chanrt_timer *t) {
+    return t != NULL ? (chanrt_chan_receiver(int64_t))(void *)t->chan : NULL;
+}
+
+CHANRT_API bool chanrt_timer_stop(chanrt_timer *t) {
+    return t != NULL && chanrt__timer_disarm(t);
+}
+
+CHANRT_API bool chanrt_timer_reset(chanrt_timer *t, int64_t ns) {
+    if (t == NULL || (t->period > 0 && ns <= 0)) return false;
+    bool pending = chanrt__timer_disarm(t);
+    if (t->period > 0) t->period = ns;
+    if ((chanrt__sched_self() == NULL && chanrt__sched_ensure() != 0) || !chanrt__timer_prepare(t))
+        chanrt__fail_stop("timer_reset: no memory to arm the timer again");
+    chanrt__timer_arm(t, ns);
+    return pending;
+}
+
+CHANRT_API void chanrt_timer_free(chanrt_timer *t) {
+    if (t == NULL) return;
+    chanrt__timer_disarm(t);
+    chanrt_x_chan_free(t->chan);
+    chanrt__timer_destroy(t);
+}
+
+//------------------------------------------------------------------------------
+// >>wg    Wait groups: a count and a queue.
+//   uses    port atom os task sched wait
+//   owns    the private fields of chanrt_waitgroup
+//   lock    a_lock; its release is the last touch of the group, so a waiter may free it
+//   not     one atomic word for count and waiters: add is one locked instruction either
+//           way, and reuse while earlier waiters leave needs the queue swapped with it
+//   tests   spec/waitgroup.c model/waiter_free.pml
+//------------------------------------------------------------------------------
+
+CHANRT_API int chanrt_wg_add(chanrt_waitgroup *wg, int n) {
+    if (wg == NULL) return EINVAL;
+    struct chanrt__waiter *first = NULL, *last = NULL;
+    chanrt__os_lock(&wg->a_lock);
+    {
+        int64_t count = wg->x_count + n;
+        if (count < 0 || count > INT32_MAX) {
+            chanrt__os_unlock(&wg->a_lock);
+            return EINVAL;
+        }
+        wg->x_count = count;
+        if (count == 0 && wg->x_queue.a_first != NULL)
+            chanrt__chan_detach_locked(&wg->x_queue, &first, &last); // no select: never busy
+    }
+    chanrt__os_unlock(&wg->a_lock);
+    for (struct chanrt__waiter *next; first != NULL; first = next) {
+        next = first->next;
+        chanrt__wait_finish(first, 0);
+    }
+    return 0;
+}
+
+CHANRT_API int chanrt_wg_done(chanrt_waitgroup *wg) {
+    return chanrt_wg_add(wg, -1);
+}
+
+CHANRT_API int chanrt_wg_wait_timeout(chanrt_waitgroup *wg, int64_t ns) {
+    if (wg == NULL) return EINVAL;
+    struct chanrt__wait wait;
+    struct chanrt__waiter node;
+    int64_t deadline = ns > 0 ? chanrt__os_deadline(ns) : CHANRT__FOREVER;
+    chanrt__os_lock(&wg->a_lock);
+    if (wg->x_count == 0 || ns == 0) {
+        bool zero = wg->x_count == 0;
+        chanrt__os_unlock(&wg->a_lock);
+        return zero ? 0 : ETIMEDOUT;
+    }
+    chanrt__wait_begin(&wait, &node, ns > 0);
+    chanrt__wait_enqueue(&wait, &wg->x_queue, &wg->a_lock, NULL, 0);
+    if (ns > 0) chanrt__os_unlock(&wg->a_lock);
+    if (chanrt__wait_block(&wait, &wg->a_lock, deadline, CHANRT__WAIT_GROUP, wg)) return 0;
+    chanrt__os_lock(&wg->a_lock);
+    chanrt__wait_leave(&node);
+    chanrt__os_unlock(&wg->a_lock);
+    return ETIMEDOUT;
+}
+
+CHANRT_API void chanrt_wg_wait(chanrt_waitgroup *wg) {
+    chanrt_wg_wait_timeout(wg, -1);
+}
+
+static void chanrt__wg_end(void *object, int result) {
+    (void)result;
+    chanrt_wg_add((chanrt_waitgroup *)object, -1);
+}
+
+CHANRT_API int chanrt_x_wg_begin(chanrt_waitgroup *wg, chanrt_x_how *how) {
+    how->end = chanrt__wg_end;
+    how->object = wg;
+    return chanrt_wg_add(wg, 1);
+}
+
+CHANRT_API int chanrt_x_wg_undo(const chanrt_x_how *how, int err) {
+    if (err != 0) chanrt_wg_add((chanrt_waitgroup *)how->object, -1);
+    return err;
+}
+
+//------------------------------------------------------------------------------
+// >>inside    Looking at a running program.
+//   uses    port fail atom os task sched chan
+//   tests   spec/runtime.c spec/deadlock.c
+//------------------------------------------------------------------------------
+
+static bool chanrt__inside_running(struct chanrt__task *t) {
+    for (int i = 0; i < chanrt__pool.count; i++)
+        if (chanrt__pool.workers[i].current == t) return true;
+    return false;
+}
+
+static void chanrt__inside_print(FILE *f, struct chanrt__task *t, int64_t now) {
+    const chanrt_x_site *site = t->site;
+    uint8_t reason = chanrt__atom_load(&t->a_reason);
+    fprintf(f, "task %llu \"%s\" [", (unsigned long long)chanrt__atom_load(&t->a_id), t->name);
+    if (reason == CHANRT__NOT_WAITING) {
+        fputs(chanrt__inside_running(t) ? "running" : "runnable", f);
+    } else {
+        int64_t age = now - chanrt__atom_load(&t->u.run.a_since);
+        void *object = chanrt__atom_load(&t->u.run.a_object);
+        fputs(chanrt__task_reasons[reason], f);
+        if (object != NULL) fprintf(f, " %p", object);
+        fprintf(f, ", %.3f s", (double)(age > 0 ? age : 0) / 1e9);
+    }
+    fprintf(f, "] spawned at %s:%d\n", site->file, site->line);
+}
+
+static void chanrt__inside_dump(FILE *f) {
+    int64_t now = chanrt_now();
+    for (struct chanrt__slab *s = chanrt__atom_load_acq(&chanrt__slabs.first); s != NULL; // [slab]
+         s = s->next)
+        for (size_t i = 0; i < s->count; i++)
+            if (chanrt__atom_load(&s->tasks[i].a_id) != 0)
+                chanrt__inside_print(f, &s->tasks[i], now);
+    if (chanrt__pool.blocked > 0)
+        fprintf(f, "%ld thread%s of the program's own: blocked for ever\n", chanrt__pool.blocked,
+                chanrt__pool.blocked == 1 ? "" : "s");
+}
+
+CHANRT_API void chanrt_dump(FILE *f) {
+    if (f != NULL) chanrt__inside_dump(f);
+}
+
+CHANRT_API void chanrt_stats(chanrt_statistics *s) {
+    if (s == NULL) return;
+    memset(s, 0, sizeof *s);
+    pthread_mutex_lock(&chanrt__pool.mutex);
+    chanrt__sched_note_peak();
+    s->workers = (uint64_t)chanrt__pool.count;
+    s->tasks_live = chanrt__sched_live();
+    s->tasks_peak = chanrt__atom_load(&chanrt__pool.a_peak);
+    s->tasks_spawned = chanrt__atom_load(&chanrt__pool.a_spawned_outside);
+    s->wakes = chanrt__pool.a_wakes;
+    for (int i = 0; i < chanrt__pool.count; i++) {
+        struct chanrt__worker *w = &chanrt__pool.workers[i];
+        s->tasks_spawned += chanrt__atom_load(&w->a_spawned);
+        s->switches += chanrt__atom_load(&w->a_switches);
+        s->parks += chanrt__atom_load(&w->a_parks);
+        s->steals += chanrt__atom_load(&w->a_steals);
+    }
+    pthread_mutex_unlock(&chanrt__pool.mutex);
+    for (int class = 0; class < CHANRT__STACK_CLASSES; class ++) {
+        s->stacks += chanrt__stacks[class].made;
+        s->bytes_held += chanrt__stacks[class].bytes;
+    }
+    s->bytes_held += chanrt__slabs.bytes;
+}
+
+//------------------------------------------------------------------------------
+// >>rt    Starting and shutting down, as the program sees it.
+//   uses    port fail atom os stack list task sched wait inside
+//   tests   spec/runtime.c
+//------------------------------------------------------------------------------
+
+CHANRT_API int chanrt_workers(void) {
+    pthread_mutex_lock(&chanrt__pool.mutex);
+    int n = chanrt__atom_load(&chanrt__pool.a_running) ? chanrt__pool.count
+                                                       : chanrt__sched_default_workers();
+    pthread_mutex_unlock(&chanrt__pool.mutex);
+    return n;
+}
+
+CHANRT_API int chanrt_start(const chanrt_options *opts) {
+    const chanrt_options none = { 0, 0, 0, false };
+    const chanrt_options *o = opts != NULL ? opts : &none;
+    if (o->workers < 0 || o->workers > CHANRT__MAX_WORKERS) return EINVAL;
+    int class = o->stack_size != 0 ? chanrt__stack_class_of(o->stack_size)
+                                   : (int)CHANRT__STACK_DEFAULT;
+    if (class < 0) return EINVAL;
+    if (o->seed != 0 || o->virtual_time) return ENOSYS;
+    if (chanrt__sched_self() != NULL) return EBUSY;
+    pthread_mutex_lock(&chanrt__pool.mutex);
+    int err = EBUSY;
+    if (!chanrt__atom_load(&chanrt__pool.a_running))
+        err = chanrt__sched_start_locked(o->workers != 0 ? o->workers
+                                                         : chanrt__sched_default_workers(),
+                                         class);
+    pthread_mutex_unlock(&chanrt__pool.mutex);
+    return err;
+}
+
+// Waits until no task is left. False: some are, and the deadline has passed, or nothing that
+// is left could end them.
+static bool chanrt__rt_drain(int64_t deadline, bool forever) {
+    uint32_t word = 0;
+    int64_t nap = 20 * CHANRT_MICROSECOND;
+    while (chanrt__sched_live() != 0) {
+        int64_t now = chanrt_now();
+        if (!forever && now >= deadline) return false;
+        if (forever) {
+            pthread_mutex_lock(&chanrt__pool.mutex);
+            chanrt__pool.blocked++; // this thread can do nothing but wait
+            bool stuck = chanrt__sched_stuck_locked();
+            chanrt__pool.blocked--;
+            pthread_mutex_unlock(&chanrt__pool.mutex);
+            if (stuck) return false;
+        }
+        int64_t until = now + nap;
+        chanrt__os_sleep(&word, 0, !forever && deadline < until ? deadline : until);
+        if (nap < 2 * CHANRT_MILLISECOND) nap *= 2;
+    }
+    return true;
+}
+
+// Takes a task that will never run again out of every queue it waits in.
+static void chanrt__rt_reclaim(struct chanrt__task *t) {
+    if (t->flags & CHANRT__LARGE) CHANRT_FREE(t->stack != NULL ? t->u.run.large : t->u.large.block);
+    if (t->stack == NULL || t->a_reason == CHANRT__NOT_WAITING) return;
+    struct chanrt__wait *wait = t->u.run.wait;
+    for (int i = 0; i < wait->count; i++) {
+        struct chanrt__waiter *n = &wait->nodes[i];
+        if (n->index == wait->chosen) continue;
+        chanrt__os_lock(n->lock);
+        if (wait->shared) chanrt__wait_leave(n);
+        else if (n->linked) chanrt__wait_unlink(n);
+        chanrt__os_unlock(n->lock);
+    }
+}
+
+CHANRT_API int chanrt_shutdown(int64_t timeout) {
+    if (chanrt__sched_self() != NULL) return EDEADLK;
+    static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER; // a second caller finds it done
+    pthread_mutex_lock(&one);
+    if (!chanrt__atom_load_acq(&chanrt__pool.a_running)) { // [start]
+        pthread_mutex_unlock(&one);
+        return 0;
+    }
+    bool ended = chanrt__rt_drain(chanrt__os_deadline(timeout), timeout < 0);
+    chanrt__sched_join(chanrt__pool.count);
+    pthread_mutex_lock(&chanrt__pool.mutex);
+    if (!ended && chanrt__sched_live() == 0) ended = true;
+    if (!ended) {
+        chanrt__fail_say("shutdown: %llu tasks had not ended:",
+                         (unsigned long long)chanrt__sched_live());
+        chanrt_dump(stderr);
+    }
+    for (struct chanrt__slab *s = chanrt__slabs.first; s != NULL; s = s->next)
+        for (size_t i = 0; i < s->count; i++)
+            if (s->tasks[i].a_id != 0) chanrt__rt_reclaim(&s->tasks[i]);
+    while (chanrt__pool.timers != NULL) chanrt__sched_disarm(chanrt__pool.timers);
+    chanrt__pool.epoch++;
+    chanrt__os_release_faults();
+    chanrt__sched_release();
+    chanrt__atom_store_rel(&chanrt__pool.a_running, 0); // [start]
+    pthread_mutex_unlock(&chanrt__pool.mutex);
+    pthread_mutex_unlock(&one);
+    return ended ? 0 : EBUSY;
+}
+
+// Lets a report from deep inside print every task: the fourth way up.
+__attribute__((constructor)) static void chanrt__rt_init(void) {
+    chanrt__fail_dump = chanrt__inside_dump;
+}
+
+#ifndef CHANRT_KEEP_ERRNO
+#pragma push_macro("errno")
+#undef errno
+#define errno (*chanrt_x_errno())
+#endif
+
+#endif // CHANRT_IMPLEMENTATION
+
+//------------------------------------------------------------------------------
+// >>licence    Choose either.
+//------------------------------------------------------------------------------
+//
+// ALTERNATIVE A - MIT License
+//
+// Copyright (c) 2026 chanrt contributors
+//
+// Permission is hereby granted, free of charge, to any person obtaining a copy of this software
+// and associated documentation files (the "Software"), to deal in the Software without
+// restriction, including without limitation the rights to use, copy, modify, merge, publish,
+// distribute, sublicense, and/or sell copies of the Software, and to permit persons to whom the
+// Software is furnished to do so, subject to the following conditions:
+//
+// The above copyright notice and this permission notice shall be included in all copies or
+// substantial portions of the Software.
+//
+// THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING
+// BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND
+// NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM,
+// DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+// OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+//
+// ALTERNATIVE B - Public Domain (www.unlicense.org)
+//
+// This is free and unencumbered software released into the public domain.
+//
+// Anyone is free to copy, modify, publish, use, compile, sell, or distribute this software,
+// either in source code form or as a compiled binary, for any purpose, commercial or
+// non-commercial, and by any means.
+//
+// In jurisdictions that recognize copyright laws, the author or authors of this software dedicate
+// any and all copyright interest in the software to the public domain. We make this dedication
+// for the benefit of the public at large and to the detriment of our heirs and successors. We
+// intend this dedication to be an overt act of relinquishment in perpetuity of all present and
+// future rights to this software under copyright law.
+//
+// THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING
+// BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND
+// NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+// LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN
+// CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
