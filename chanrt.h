@@ -1070,25 +1070,28 @@ struct chanrt__os_thread {
     void *worker;         // struct chanrt__worker, NULL on the program's own threads
     uint32_t a_park;      // the word an ordinary thread sleeps on
     uint32_t random;      // state of the thread's generator, never 0 once used
-    uint32_t *commit;     // CHANRT__COMMIT_IN_C: the word to clear after the switch
+    uint32_t *a_commit;   // CHANRT__COMMIT_IN_C: the word to clear after the switch
     struct chanrt__ctx *from; // likewise: the context that was left
 };
 
 static _Thread_local struct chanrt__os_thread chanrt__os_thread;
 
-// The only reader of the thread-local. Never inlined and never thought constant: a task
-// wakes on another thread, so each park makes what an earlier call returned worthless.
+// The only reader of the thread-local. A task wakes on another thread, so each park makes what an
+// earlier call returned worthless. Not inlined; and the address goes through an asm, because
+// clang knows what a function returns that only returns an address, and keeps that over a park.
 CHANRT__NOINLINE static struct chanrt__os_thread *chanrt__os_self(void) {
-    __asm__ volatile("" ::: "memory");
-    return &chanrt__os_thread;
+    struct chanrt__os_thread *self = &chanrt__os_thread;
+    __asm__ volatile("" : "+r"(self) : : "memory");
+    return self;
 }
 
 #ifndef CHANRT_KEEP_ERRNO
 #pragma pop_macro("errno")
 #endif
 CHANRT__NOINLINE CHANRT_API int *chanrt_x_errno(void) {
-    __asm__ volatile("" ::: "memory");
-    return &errno;
+    int *here = &errno;
+    __asm__ volatile("" : "+r"(here) : : "memory");
+    return here;
 }
 
 CHANRT_API int64_t chanrt_now(void) {
@@ -1151,6 +1154,13 @@ CHANRT__NOINLINE static void chanrt__os_lock_slow(uint32_t *word) {
             chanrt__atom_swap_acq(word, 1) == 0) // [lock] pairs with the unlock's store
             return;
     }
+}
+
+// Between two attempts that found somebody in the middle of something: longer each time.
+static void chanrt__os_back_off(uint32_t *tries) {
+    for (uint32_t i = 0; i <= *tries; i++) chanrt__atom_pause();
+    if (*tries < 64) *tries = 2 * *tries + 1;
+    else sched_yield();
 }
 
 static inline void chanrt__os_lock(uint32_t *word) {
@@ -1539,7 +1549,7 @@ static void chanrt__ctx_arrived(struct chanrt__ctx *self) {
     __sanitizer_finish_switch_fiber(self ? self->fake : NULL, &thread->from->low,
                                     &thread->from->size);
 #endif
-    chanrt__os_unlock(thread->commit);
+    chanrt__os_unlock(chanrt__atom_load(&thread->a_commit));
 #endif
     (void)self;
 }
@@ -1552,8 +1562,10 @@ static void chanrt__ctx_switch(struct chanrt__ctx *from, struct chanrt__ctx *to,
 #if CHANRT__COMMIT_IN_C
     struct chanrt__os_thread *thread = chanrt__os_self();
     static uint32_t unused;
-    thread->commit = word;
+    chanrt__atom_store(&thread->a_commit, word);
+#if CHANRT__ASAN
     thread->from = from;
+#endif
     word = &unused;
     (void)word;
 #if CHANRT__ASAN
@@ -2345,15 +2357,15 @@ static bool chanrt__sched_thread_block(int64_t deadline) {
     return true;
 }
 
-// Wakes a blocked thread. It counts as able to run before the one who wakes it can block.
+// Wakes a blocked thread. The swap and the count are one step under the mutex: the thread cannot
+// block again, and be counted twice, in between (model/deadlock.pml, BUG_XCHG).
 static void chanrt__sched_thread_unblock(struct chanrt__os_thread *thread) {
     uint32_t *word = &thread->a_park;
-    uint32_t old = chanrt__atom_swap_acqrel(word, CHANRT__NOTIFIED); // [wake] its last use of *thread
-    if (old == CHANRT__PARKED) {
-        pthread_mutex_lock(&chanrt__pool.mutex);
-        chanrt__pool.blocked--;
-        pthread_mutex_unlock(&chanrt__pool.mutex);
-    }
+    if (chanrt__atom_cas_acqrel(word, CHANRT__EMPTY, CHANRT__NOTIFIED)) return; // [wake]
+    pthread_mutex_lock(&chanrt__pool.mutex);
+    uint32_t old = chanrt__atom_swap_acqrel(word, CHANRT__NOTIFIED); // [wake] *thread is done with
+    if (old == CHANRT__PARKED) chanrt__pool.blocked--;
+    pthread_mutex_unlock(&chanrt__pool.mutex);
     if (old != CHANRT__EMPTY) chanrt__os_wake(word);
 }
 
@@ -2825,8 +2837,7 @@ static void chanrt__sched_stop_search(struct chanrt__worker *w) {
     uint32_t a = chanrt__atom_add_seq(&chanrt__pool.a_announce, // [idle]
                                       (uint32_t)-CHANRT__SPIN_ONE) - CHANRT__SPIN_ONE;
     if (a >= CHANRT__SPIN_ONE || (a & 0xffff) == 0) return;
-    bool more = chanrt__atom_load(&w->a_len) != 0 ||
-                chanrt__atom_load(&chanrt__pool.a_shared_len) != 0;
+    bool more = chanrt__sched_rescan(w);
     pthread_mutex_lock(&chanrt__pool.mutex);
     if (chanrt__pool.keeper == NULL) more = true;
     pthread_mutex_unlock(&chanrt__pool.mutex);
@@ -3172,14 +3183,17 @@ CHANRT_API const char *chanrt_task_name(void) {
 //   laws    W1 a waiter is in a queue exactly while its owner may still be woken through
 //           it, or was claimed elsewhere and has not left yet. W2 one claim wins a wait,
 //           made under the lock of the queue (or the timers) the claimed node is in.
-//           Whoever loses its own claim parks until it is made ready: the winner will.
+//           W3 while a wait queues its nodes it is BUSY, and does so in the order of the
+//           channels' addresses: who meets it lets go of its lock and comes again, and
+//           since all wait upwards nobody waits in a circle.
 //   not     locking all of a select's channels: a ready case would cost n locked
-//           instructions, a blocking one 4n
+//           instructions, a blocking one 4n. OPEN from the first node on: a waker could
+//           decide the select, and the program free a channel not yet looked at
+//           (model/select.pml, BUG_OPENEARLY)
 //   tests   unit/wait.c model/select.pml
 //
-//   claim:   OPEN --waker, timer--> DONE
-//              \---own select: BUSY (holding a channel's lock, claiming a peer)
-//                    \--> DONE, or OPEN again
+//   claim:   BUSY (queueing) --last node queued--> OPEN --a waker, a timer--> DONE
+//              \--a case was ready: own--> DONE
 //------------------------------------------------------------------------------
 
 enum { CHANRT__OPEN, CHANRT__BUSY, CHANRT__DONE };
@@ -3206,7 +3220,7 @@ struct chanrt__waiter {
 
 static void chanrt__wait_begin(struct chanrt__wait *wait, struct chanrt__waiter *nodes,
                                bool shared) {
-    wait->a_claim = CHANRT__OPEN;
+    wait->a_claim = CHANRT__BUSY;
     wait->shared = shared;
     wait->timed_out = false;
     wait->chosen = -1;
@@ -3217,6 +3231,11 @@ static void chanrt__wait_begin(struct chanrt__wait *wait, struct chanrt__waiter 
     // From its first node on others may wake it, before it has parked.
     if (shared && !(wait->owner & 1))
         chanrt__atom_store(&((struct chanrt__task *)wait->owner)->a_on_cpu, 1);
+}
+
+// From here on a shared wait can be claimed. Under the lock of its last queue, if it has any.
+static void chanrt__wait_open(struct chanrt__wait *wait) {
+    chanrt__atom_store_rel(&wait->a_claim, CHANRT__OPEN); // [claim]
 }
 
 // Appends the next node of the wait to q, whose lock is held.
@@ -3255,41 +3274,29 @@ static void chanrt__wait_leave(struct chanrt__waiter *n) {
 enum chanrt__take {
     CHANRT__TAKE_NONE, // nobody waits
     CHANRT__TAKE_ONE,  // *out is unlinked and claimed: the caller must make its owner ready
-    CHANRT__TAKE_BUSY, // the first is claiming somebody itself: let go of the lock, try again
-    CHANRT__TAKE_LOST  // mine was claimed by somebody meanwhile
+    CHANRT__TAKE_BUSY  // the first is still queueing itself: let go of the lock, come again
 };
 
-// Takes the first waiter of q that can still be woken, for the caller's own wait `mine` (a select
-// with other nodes queued already) or, with NULL, for a caller that nobody can claim.
-static enum chanrt__take chanrt__wait_take(struct chanrt_x_queue *q, struct chanrt__wait *mine,
+// Takes the first waiter of q that can still be woken. `mine`: the caller's own wait, when it has
+// nodes queued already; it never meets itself.
+static enum chanrt__take chanrt__wait_take(struct chanrt_x_queue *q, const struct chanrt__wait *mine,
                                            struct chanrt__waiter **out) {
     for (struct chanrt__waiter *n = chanrt__atom_load(&q->a_first), *next; n != NULL; n = next) {
         next = n->next;
         struct chanrt__wait *peer = n->wait;
-        if (peer == mine) continue; // a task never meets itself
-        if (mine != NULL && !chanrt__atom_cas_acqrel(&mine->a_claim, CHANRT__OPEN, // [claim]
-                                                     peer->shared ? CHANRT__BUSY : CHANRT__DONE))
-            return CHANRT__TAKE_LOST;
+        if (peer == mine) continue;
         if (!peer->shared || chanrt__atom_cas_acqrel(&peer->a_claim, CHANRT__OPEN, // [claim]
                                                      CHANRT__DONE)) {
-            if (mine != NULL) chanrt__atom_store_rel(&mine->a_claim, CHANRT__DONE); // [claim]
             chanrt__wait_unlink(n);
             q->claims -= peer->shared;
             *out = n;
             return CHANRT__TAKE_ONE;
         }
-        bool done = chanrt__atom_load_acq(&peer->a_claim) == CHANRT__DONE; // [claim]
-        if (mine != NULL) chanrt__atom_store_rel(&mine->a_claim, CHANRT__OPEN); // [claim]
-        if (!done) return CHANRT__TAKE_BUSY;
+        if (chanrt__atom_load_acq(&peer->a_claim) != CHANRT__DONE) // [claim]
+            return CHANRT__TAKE_BUSY;
         chanrt__wait_unlink(n); // woken elsewhere; its owner still comes to leave
     }
     return CHANRT__TAKE_NONE;
-}
-
-// Claims the caller's own wait for a case that needs nobody else's consent.
-static bool chanrt__wait_claim(struct chanrt__wait *mine) {
-    return mine == NULL ||
-           chanrt__atom_cas_acqrel(&mine->a_claim, CHANRT__OPEN, CHANRT__DONE); // [claim]
 }
 
 // Tells the taken waiter how its wait ended and makes its owner ready. n and all of its wait are
@@ -3349,8 +3356,9 @@ static bool chanrt__wait_block(struct chanrt__wait *wait, uint32_t *lock, int64_
     return !wait->timed_out;
 }
 
-// The caller won its own shared wait before it blocked.
+// The caller found a case ready itself, while still queueing.
 static void chanrt__wait_cancel(struct chanrt__wait *wait) {
+    chanrt__atom_store_rel(&wait->a_claim, CHANRT__DONE); // [claim]
     if (!(wait->owner & 1))
         chanrt__atom_store(&((struct chanrt__task *)wait->owner)->a_on_cpu, 0);
 }
@@ -3368,6 +3376,7 @@ CHANRT_API void chanrt_task_sleep(int64_t ns) {
     }
     struct chanrt__wait wait;
     chanrt__wait_begin(&wait, NULL, true);
+    chanrt__wait_open(&wait);
     chanrt__wait_block(&wait, NULL, deadline, CHANRT__WAIT_SLEEP, NULL);
 }
 
@@ -3401,8 +3410,7 @@ enum chanrt__step {
     CHANRT__STEP_DONE,   // the value has moved, or moves once the lock is dropped
     CHANRT__STEP_CLOSED, // chosen because the channel is closed
     CHANRT__STEP_WAIT,   // not possible now
-    CHANRT__STEP_AGAIN,  // drop the lock and try again
-    CHANRT__STEP_LOST    // the caller's own wait was claimed meanwhile
+    CHANRT__STEP_AGAIN   // drop the lock and come again
 };
 
 static struct chanrt__chan *chanrt__chan_of(const volatile void *ch) {
@@ -3464,61 +3472,50 @@ static inline void chanrt__chan_pull(struct chanrt__chan *c, void *ptr) {
     chanrt__chan_changed(c);
 }
 
-static enum chanrt__step chanrt__chan_step_of(enum chanrt__take take) {
-    return take == CHANRT__TAKE_ONE    ? CHANRT__STEP_DONE
-           : take == CHANRT__TAKE_BUSY ? CHANRT__STEP_AGAIN
-           : take == CHANRT__TAKE_LOST ? CHANRT__STEP_LOST
-                                       : CHANRT__STEP_WAIT;
-}
-
 // One attempt to send. DONE with a *peer: the value goes straight to it, after the unlock.
 static inline enum chanrt__step chanrt__chan_offer_locked(struct chanrt__chan *c, const void *value,
-                                                          struct chanrt__wait *mine,
+                                                          const struct chanrt__wait *mine,
                                                           struct chanrt__waiter **peer) {
-    if (CHANRT__UNLIKELY(c->a_closed))
-        return chanrt__wait_claim(mine) ? CHANRT__STEP_CLOSED : CHANRT__STEP_LOST;
+    if (CHANRT__UNLIKELY(c->a_closed)) return CHANRT__STEP_CLOSED;
     if (c->recvq.a_first != NULL) {
         enum chanrt__take take = chanrt__wait_take(&c->recvq, mine, peer);
-        if (take != CHANRT__TAKE_NONE) return chanrt__chan_step_of(take);
+        if (take == CHANRT__TAKE_ONE) return CHANRT__STEP_DONE;
+        if (take == CHANRT__TAKE_BUSY) return CHANRT__STEP_AGAIN;
     }
     if (c->a_count == c->cap) return CHANRT__STEP_WAIT;
-    if (!chanrt__wait_claim(mine)) return CHANRT__STEP_LOST;
     chanrt__chan_put(c, value);
     return CHANRT__STEP_DONE;
 }
 
-// One attempt to receive. DONE with a *peer: it is a sender to make ready after the unlock; an
-// unbuffered one's value is still with it. With a full ring the sender's value takes the place
-// of the oldest, all under one lock, so nobody overtakes.
+// One attempt to receive. DONE with a *peer: a sender to make ready after the unlock, and
+// unbuffered its value is still with it. With a full ring the sender's value takes the place of
+// the oldest, all under one lock, so nobody overtakes.
 static inline enum chanrt__step chanrt__chan_accept_locked(struct chanrt__chan *c, void *ptr,
-                                                           struct chanrt__wait *mine,
+                                                           const struct chanrt__wait *mine,
                                                            struct chanrt__waiter **peer) {
     enum chanrt__take take = CHANRT__TAKE_NONE;
     if (c->sendq.a_first != NULL) take = chanrt__wait_take(&c->sendq, mine, peer);
-    if (take == CHANRT__TAKE_BUSY || take == CHANRT__TAKE_LOST) return chanrt__chan_step_of(take);
+    if (take == CHANRT__TAKE_BUSY) return CHANRT__STEP_AGAIN;
     if (c->a_count != 0) {
-        if (take == CHANRT__TAKE_NONE && !chanrt__wait_claim(mine)) return CHANRT__STEP_LOST;
         chanrt__chan_pull(c, ptr);
         if (take == CHANRT__TAKE_ONE) chanrt__chan_put(c, (*peer)->ptr);
         return CHANRT__STEP_DONE;
     }
     if (take == CHANRT__TAKE_ONE) return CHANRT__STEP_DONE;
-    if (!c->a_closed) return CHANRT__STEP_WAIT;
-    return chanrt__wait_claim(mine) ? CHANRT__STEP_CLOSED : CHANRT__STEP_LOST;
+    return c->a_closed ? CHANRT__STEP_CLOSED : CHANRT__STEP_WAIT;
 }
 
-// What is left to do after the unlock, with the waiter that was taken, if any.
-static inline void chanrt__chan_sent(struct chanrt__chan *c, const void *value,
+// What is left to do after the unlock, with the waiter that was taken. The channel's sizes are
+// the caller's copies: its last touch of the channel was the unlock (M1).
+static inline void chanrt__chan_sent(size_t elem, const void *value,
                                      struct chanrt__waiter *receiver) {
-    if (receiver == NULL) return;
-    if (receiver->ptr != NULL) chanrt__chan_copy(receiver->ptr, value, c->elem);
+    if (receiver->ptr != NULL) chanrt__chan_copy(receiver->ptr, value, elem);
     chanrt__wait_finish(receiver, 0);
 }
 
-static inline void chanrt__chan_received(struct chanrt__chan *c, void *ptr,
+static inline void chanrt__chan_received(size_t elem, bool buffered, void *ptr,
                                          struct chanrt__waiter *sender) {
-    if (sender == NULL) return;
-    if (c->cap == 0 && ptr != NULL) chanrt__chan_copy(ptr, sender->ptr, c->elem);
+    if (!buffered && ptr != NULL) chanrt__chan_copy(ptr, sender->ptr, elem);
     chanrt__wait_finish(sender, 0);
 }
 
@@ -3537,7 +3534,8 @@ CHANRT__NOINLINE static int chanrt__chan_block(struct chanrt__chan *c, struct ch
 
 // The life of a value, one half: to a waiting receiver, or into the ring, or wait here with it.
 static inline int chanrt__chan_send(struct chanrt__chan *c, const void *value, bool block) {
-    for (;;) {
+    const size_t elem = c->elem;
+    for (uint32_t tries = 0;; chanrt__os_back_off(&tries)) {
         struct chanrt__waiter *peer = NULL;
         chanrt__os_lock(&c->a_lock);
         enum chanrt__step step = chanrt__chan_offer_locked(c, value, NULL, &peer);
@@ -3545,27 +3543,27 @@ static inline int chanrt__chan_send(struct chanrt__chan *c, const void *value, b
             return chanrt__chan_block(c, &c->sendq, (void *)(uintptr_t)value, CHANRT__WAIT_SEND);
         chanrt__chan_unlock(c); // the last touch of c: a receiver may free it (M1)
         if (CHANRT__LIKELY(step == CHANRT__STEP_DONE)) {
-            if (peer != NULL) chanrt__chan_sent(c, value, peer);
+            if (peer != NULL) chanrt__chan_sent(elem, value, peer);
             return 0;
         }
         if (step == CHANRT__STEP_CLOSED) return EPIPE;
         if (step == CHANRT__STEP_WAIT) return EAGAIN;
-        chanrt__atom_pause();
     }
 }
 
 // The other half: from the ring, or from a waiting sender, or wait here for one.
 static inline int chanrt__chan_recv(struct chanrt__chan *c, void *ptr, bool block) {
-    for (;;) {
+    const size_t elem = c->elem;
+    const bool buffered = c->cap != 0;
+    for (uint32_t tries = 0;; chanrt__os_back_off(&tries)) {
         struct chanrt__waiter *peer = NULL;
-        size_t elem = c->elem;
         chanrt__os_lock(&c->a_lock);
         enum chanrt__step step = chanrt__chan_accept_locked(c, ptr, NULL, &peer);
         if (step == CHANRT__STEP_WAIT && block)
             return chanrt__chan_block(c, &c->recvq, ptr, CHANRT__WAIT_RECV);
         chanrt__chan_unlock(c);
         if (CHANRT__LIKELY(step == CHANRT__STEP_DONE)) {
-            if (peer != NULL) chanrt__chan_received(c, ptr, peer);
+            if (peer != NULL) chanrt__chan_received(elem, buffered, ptr, peer);
             return 0;
         }
         if (step == CHANRT__STEP_CLOSED) {
@@ -3573,7 +3571,6 @@ static inline int chanrt__chan_recv(struct chanrt__chan *c, void *ptr, bool bloc
             return EPIPE;
         }
         if (step == CHANRT__STEP_WAIT) return EAGAIN;
-        chanrt__atom_pause();
     }
 }
 
@@ -3616,10 +3613,10 @@ static int chanrt__chan_close(struct chanrt__chan *c) {
     }
     chanrt__atom_store_rel(&c->a_closed, 1); // [peek]
     chanrt__chan_changed(c);
-    while (!chanrt__chan_detach_locked(&c->recvq, &receivers, &r_last) ||
-           !chanrt__chan_detach_locked(&c->sendq, &senders, &s_last)) {
+    for (uint32_t tries = 0; !chanrt__chan_detach_locked(&c->recvq, &receivers, &r_last) ||
+                             !chanrt__chan_detach_locked(&c->sendq, &senders, &s_last);) {
         chanrt__os_unlock(&c->a_lock);
-        chanrt__atom_pause();
+        chanrt__os_back_off(&tries);
         chanrt__os_lock(&c->a_lock);
     }
     chanrt__chan_unlock(c);
@@ -3758,23 +3755,25 @@ static bool chanrt__select_may(const chanrt_chan_case *k) {
     return k->x_op == CHANRT_X_SEND ? chanrt__chan_may_send(c) : chanrt__chan_may_recv(c);
 }
 
-// One attempt at a case, for the caller's wait if it has queued nodes already.
-static enum chanrt__step chanrt__select_try(chanrt_chan_case *k, struct chanrt__wait *mine,
-                                            struct chanrt__wait *queue_on, int index) {
+// One attempt at a case. With a wait the case is queued if it is not ready; with the last one the
+// wait is open to wakers.
+static enum chanrt__step chanrt__select_try(chanrt_chan_case *k, struct chanrt__wait *wait,
+                                            int index, bool last) {
     struct chanrt__chan *c = chanrt__chan_of(k->x_chan);
     struct chanrt__waiter *peer = NULL;
-    size_t elem = c->elem;
-    bool send = k->x_op == CHANRT_X_SEND;
+    const size_t elem = c->elem;
+    const bool send = k->x_op == CHANRT_X_SEND, buffered = c->cap != 0;
     chanrt__os_lock(&c->a_lock);
-    enum chanrt__step step = send ? chanrt__chan_offer_locked(c, k->x_ptr, mine, &peer)
-                                  : chanrt__chan_accept_locked(c, k->x_ptr, mine, &peer);
-    if (step == CHANRT__STEP_WAIT && queue_on != NULL) {
-        chanrt__wait_enqueue(queue_on, send ? &c->sendq : &c->recvq, &c->a_lock, k->x_ptr, index);
+    enum chanrt__step step = send ? chanrt__chan_offer_locked(c, k->x_ptr, wait, &peer)
+                                  : chanrt__chan_accept_locked(c, k->x_ptr, wait, &peer);
+    if (step == CHANRT__STEP_WAIT && wait != NULL) {
+        chanrt__wait_enqueue(wait, send ? &c->sendq : &c->recvq, &c->a_lock, k->x_ptr, index);
         chanrt__chan_changed(c);
+        if (last) chanrt__wait_open(wait);
     }
     chanrt__chan_unlock(c);
-    if (step == CHANRT__STEP_DONE && send) chanrt__chan_sent(c, k->x_ptr, peer);
-    if (step == CHANRT__STEP_DONE && !send) chanrt__chan_received(c, k->x_ptr, peer);
+    if (peer != NULL && send) chanrt__chan_sent(elem, k->x_ptr, peer);
+    if (peer != NULL && !send) chanrt__chan_received(elem, buffered, k->x_ptr, peer);
     if (step == CHANRT__STEP_CLOSED && !send && k->x_ptr != NULL) memset(k->x_ptr, 0, elem);
     k->err = step == CHANRT__STEP_CLOSED ? EPIPE : 0;
     return step;
@@ -3784,7 +3783,7 @@ static enum chanrt__step chanrt__select_try(chanrt_chan_case *k, struct chanrt__
 // that must be true at one instant for all, the versions are compared: ready states are read
 // again, and unchanged versions say that none was ready in between (model/snapshot.pml).
 static int chanrt__select_poll(chanrt_chan_case *cases, int n, bool ordered, bool exact) {
-    for (;; chanrt__atom_pause()) {
+    for (uint32_t tries = 0;; chanrt__os_back_off(&tries)) {
         int ready = 0;
         for (int i = 0; i < n; i++) {
             struct chanrt__chan *c = chanrt__chan_of(cases[i].x_chan);
@@ -3799,9 +3798,10 @@ static int chanrt__select_poll(chanrt_chan_case *cases, int n, bool ordered, boo
                 skip = chanrt__os_random(chanrt__os_self()) % (uint32_t)ready;
             int i = 0;
             while (!cases[i].x_ready || skip-- > 0) i++;
-            enum chanrt__step step = chanrt__select_try(&cases[i], NULL, NULL, i);
+            enum chanrt__step step = chanrt__select_try(&cases[i], NULL, i, false);
             if (step == CHANRT__STEP_DONE || step == CHANRT__STEP_CLOSED) return i;
             if (step == CHANRT__STEP_WAIT) cases[i].x_ready = false, ready--;
+            else chanrt__os_back_off(&tries);
         }
         if (!exact) return -1;
         bool same = true;
@@ -3815,39 +3815,62 @@ static int chanrt__select_poll(chanrt_chan_case *cases, int n, bool ordered, boo
     }
 }
 
-// Queues a node per case, blocks, and leaves the cases that did not win.
+// Puts into order[] the cases that have a channel, by the channel's address (law W3).
+static int chanrt__select_sort(const chanrt_chan_case *cases, int n, int *order) {
+    int count = 0;
+    for (int i = 0; i < n; i++)
+        if (cases[i].x_chan != NULL) order[count++] = i;
+    for (int gap = count > 8 ? count / 2 : 1; gap > 0; gap /= 2)
+        for (int i = gap; i < count; i++) {
+            int moved = order[i], at = i;
+            for (; at >= gap && (uintptr_t)cases[order[at - gap]].x_chan >
+                                    (uintptr_t)cases[moved].x_chan; at -= gap)
+                order[at] = order[at - gap];
+            order[at] = moved;
+        }
+    return count;
+}
+
+// Queues a node per case in that order. Returns the case that was found ready on the way, or -1.
+static int chanrt__select_queue(chanrt_chan_case *cases, struct chanrt__wait *wait,
+                                const int *order, int count) {
+    if (count == 0) chanrt__wait_open(wait);
+    for (int k = 0; k < count; k++) {
+        enum chanrt__step step;
+        uint32_t tries = 0;
+        while ((step = chanrt__select_try(&cases[order[k]], wait, order[k], k == count - 1)) ==
+               CHANRT__STEP_AGAIN)
+            chanrt__os_back_off(&tries);
+        if (step == CHANRT__STEP_WAIT) continue;
+        chanrt__wait_cancel(wait);
+        return order[k];
+    }
+    return -1;
+}
+
+// Queues, blocks, and leaves the cases that did not win.
 static int chanrt__select_block(chanrt_chan_case *cases, int n, int64_t deadline) {
     struct chanrt__waiter fixed[CHANRT_X_CASES], *nodes = fixed;
+    int fixed_order[CHANRT_X_CASES], *order = fixed_order;
     if (n > CHANRT_X_CASES) {
-        nodes = (struct chanrt__waiter *)CHANRT_MALLOC((size_t)n * sizeof *nodes);
+        nodes = (struct chanrt__waiter *)CHANRT_MALLOC((size_t)n * (sizeof *nodes + sizeof *order));
         if (nodes == NULL) return -ENOMEM;
+        order = (int *)(void *)(nodes + n);
     }
     struct chanrt__wait wait;
     chanrt__wait_begin(&wait, nodes, true);
-    int won = -1;
-    enum chanrt__step step = CHANRT__STEP_WAIT;
-    for (int i = 0; i < n && step == CHANRT__STEP_WAIT; i++) {
-        if (cases[i].x_chan == NULL) continue;
-        while ((step = chanrt__select_try(&cases[i], &wait, &wait, i)) == CHANRT__STEP_AGAIN)
-            for (uint32_t k = chanrt__os_random(chanrt__os_self()) % 32; k > 0; k--)
-                chanrt__atom_pause(); // two selects that met let each other go ahead
-        if (step != CHANRT__STEP_WAIT && step != CHANRT__STEP_LOST) won = i;
-    }
-    if (won >= 0) {
-        chanrt__wait_cancel(&wait);
-    } else {
-        if (step == CHANRT__STEP_LOST) deadline = CHANRT__FOREVER;
-        chanrt__wait_block(&wait, NULL, deadline,
-                           wait.count > 0 ? CHANRT__WAIT_SELECT : CHANRT__WAIT_SELECT_NONE,
-                           n == 1 ? (const void *)(uintptr_t)cases[0].x_chan : NULL);
-    }
-    for (int i = 0; i < wait.count; i++)
-        if (won >= 0 || nodes[i].index != wait.chosen)
-            chanrt__chan_leave(chanrt__chan_of(cases[nodes[i].index].x_chan), &nodes[i]);
-    if (won < 0 && wait.chosen >= 0) {
+    int count = chanrt__select_sort(cases, n, order);
+    int won = chanrt__select_queue(cases, &wait, order, count);
+    bool found = won >= 0;
+    if (!found && chanrt__wait_block(&wait, NULL, deadline,
+                                     count > 0 ? CHANRT__WAIT_SELECT : CHANRT__WAIT_SELECT_NONE,
+                                     n == 1 ? (const void *)(uintptr_t)cases[0].x_chan : NULL)) {
         won = wait.chosen;
         cases[won].err = wait.err;
     }
+    for (int i = 0; i < wait.count; i++)
+        if (found || nodes[i].index != wait.chosen)
+            chanrt__chan_leave(chanrt__chan_of(cases[nodes[i].index].x_chan), &nodes[i]);
     if (nodes != fixed) CHANRT_FREE(nodes);
     return won;
 }
@@ -3950,10 +3973,11 @@ static uintptr_t chanrt__timer_deliver(struct chanrt__chan *c, int64_t now) {
     struct chanrt__waiter *peer = NULL;
     enum chanrt__step step;
     const int64_t instant[2] = { now, 0 }; // long enough for every copy the compiler considers
+    uint32_t tries = 0;
     chanrt__os_lock(&c->a_lock);
     while ((step = chanrt__chan_offer_locked(c, instant, NULL, &peer)) == CHANRT__STEP_AGAIN) {
         chanrt__os_unlock(&c->a_lock);
-        chanrt__atom_pause();
+        chanrt__os_back_off(&tries);
         chanrt__os_lock(&c->a_lock);
     }
     chanrt__chan_unlock(c);
@@ -4145,6 +4169,7 @@ CHANRT_API int chanrt_wg_wait_timeout(chanrt_waitgroup *wg, int64_t ns) {
     }
     chanrt__wait_begin(&wait, &node, ns > 0);
     chanrt__wait_enqueue(&wait, &wg->x_queue, &wg->a_lock, NULL, 0);
+    chanrt__wait_open(&wait);
     if (ns > 0) chanrt__os_unlock(&wg->a_lock);
     if (chanrt__wait_block(&wait, &wg->a_lock, deadline, CHANRT__WAIT_GROUP, wg)) return 0;
     chanrt__os_lock(&wg->a_lock);
