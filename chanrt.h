@@ -1209,8 +1209,10 @@ static void chanrt__os_sleep(uint32_t *word, uint32_t value, int64_t deadline) {
     enum { WAIT_BITSET_PRIVATE = 9 | 128 };
     struct timespec t = { .tv_sec = (time_t)(deadline / 1000000000),
                           .tv_nsec = (long)(deadline % 1000000000) };
+    int kept = errno; // what the program sees of it is not ours to change
     syscall(SYS_futex, word, WAIT_BITSET_PRIVATE, value, deadline == CHANRT__FOREVER ? NULL : &t,
             NULL, 0xffffffffu);
+    errno = kept;
 }
 
 static void chanrt__os_wake(uint32_t *word) {
@@ -1388,8 +1390,10 @@ static size_t chanrt__os_page(void) {
 // Address space that costs memory only where touched. NULL when there is none.
 static void *chanrt__os_map(size_t size) {
     if (CHANRT__FAULT(mmap)) return NULL;
+    int kept = errno;
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    errno = kept;
     return p == MAP_FAILED ? NULL : p;
 }
 
@@ -1411,6 +1415,7 @@ static void chanrt__os_huge(void *p, size_t size, bool yes) {
 // needs no mapping of its own; mprotect splits the mapping, and vm.max_map_count ends it.
 static void chanrt__os_guard(char *first, size_t size, size_t stride, int n) {
 #if CHANRT_GUARD
+    int kept = errno;
     static int mode = CHANRT_GUARD; // 2 advice, 1 mprotect, 0 none; only ever falls
 #if CHANRT__LINUX && CHANRT_GUARD >= 2
     enum { GUARD_INSTALL = 102, SELF = -10000, BATCH = 64 };
@@ -1445,6 +1450,7 @@ static void chanrt__os_guard(char *first, size_t size, size_t stride, int n) {
                              "raise vm.max_map_count");
         }
     }
+    errno = kept;
 #else
     (void)first, (void)size, (void)stride, (void)n;
 #endif
@@ -1675,8 +1681,8 @@ static struct chanrt__stack_class {
     struct chanrt__stack *free;
     struct chanrt__stack_chunk *chunks;
     char *at, *guarded, *end; // next stack's guard, end of those guarded, end of the chunk
-    size_t made;              // stacks handed out for the first time
-    size_t bytes;             // address space
+    size_t a_made;            // stacks handed out for the first time
+    size_t a_bytes;           // address space
 } chanrt__stacks[CHANRT__STACK_CLASSES];
 
 static size_t chanrt__stack_size(int class) {
@@ -1703,7 +1709,7 @@ static void chanrt__stack_init(void) {
 // A new chunk, larger each time, smaller when the address space is short.
 static bool chanrt__stack_grow_locked(struct chanrt__stack_class *k, size_t stride) {
     size_t page = chanrt__os_page();
-    size_t count = k->made < 16 ? 16 : k->made > 2048 ? 2048 : k->made;
+    size_t count = k->a_made < 16 ? 16 : k->a_made > 2048 ? 2048 : k->a_made;
     while (count * stride > ((size_t)256 << 20) && count > 1) count /= 2;
     for (; count > 0; count /= 2) {
         size_t size = page + count * stride;
@@ -1716,7 +1722,7 @@ static bool chanrt__stack_grow_locked(struct chanrt__stack_class *k, size_t stri
         k->chunks = chunk;
         k->at = k->guarded = p + page;
         k->end = p + size;
-        k->bytes += size;
+        chanrt__atom_add(&k->a_bytes, size);
         return true;
     }
     return false;
@@ -1737,9 +1743,9 @@ static struct chanrt__stack *chanrt__stack_carve_locked(int class) {
     struct chanrt__stack *s =
         (struct chanrt__stack *)(low + chanrt__stack_size(class) - sizeof(struct chanrt__stack));
     s = (struct chanrt__stack *)((uintptr_t)s & ~(uintptr_t)63);
-    size_t colour = class == 0 ? 0 : 64 * (k->made % CHANRT__STACK_COLOURS);
+    size_t colour = class == 0 ? 0 : 64 * (k->a_made % CHANRT__STACK_COLOURS);
     *s = (struct chanrt__stack){ .low = low, .top = (char *)s - colour, .class = class };
-    k->made++;
+    chanrt__atom_add(&k->a_made, 1);
 #if CHANRT_VALGRIND
     VALGRIND_STACK_REGISTER(low, (char *)s);
 #endif
@@ -1925,12 +1931,12 @@ struct chanrt__task {
     uint16_t place;               // the stack's class until it starts, then a pinned one's worker
     uint8_t a_reason, flags;
     struct chanrt__stack *stack;  // NULL until it first runs
-    const chanrt_x_site *site;
+    const chanrt_x_site *a_site;
     uint64_t a_id;
     int (*entry)(void *);         // upward: the user's function
     void (*end)(void *object, int result); // upward: who is told of the end
     void *end_object;
-    const char *name;
+    const char *a_name;
     union {
         unsigned char args[64];   // until it starts
         struct {                  // until it starts, if the arguments do not fit above
@@ -1959,7 +1965,7 @@ static struct {
     pthread_mutex_t mutex;
     struct chanrt__slab *first;
     struct chanrt__task *free;
-    size_t bytes;
+    size_t a_bytes;
 } chanrt__slabs = { PTHREAD_MUTEX_INITIALIZER, NULL, NULL, 0 };
 
 // Adds a slab: 64 KiB first, then 2 MiB on huge pages, which fault 16,000 records at once.
@@ -1974,7 +1980,7 @@ static bool chanrt__task_grow_locked(void) {
     slab->count = (bytes - 64) / sizeof(struct chanrt__task);
     slab->next = chanrt__slabs.first;
     chanrt__atom_store_rel(&chanrt__slabs.first, slab); // [slab] its fields, for the dump
-    chanrt__slabs.bytes += bytes;
+    chanrt__atom_add(&chanrt__slabs.a_bytes, bytes);
     for (size_t i = slab->count; i-- > 0;) {
         slab->tasks[i].next = chanrt__slabs.free;
         chanrt__slabs.free = &slab->tasks[i];
@@ -2011,7 +2017,7 @@ static void chanrt__task_shutdown(void) {
         chanrt__os_unmap(slab, slab->bytes);
     }
     chanrt__slabs.free = NULL;
-    chanrt__slabs.bytes = 0;
+    chanrt__slabs.a_bytes = 0;
 }
 
 // Copies the arguments in. False: no memory for those that do not fit.
@@ -2079,7 +2085,7 @@ static const int64_t chanrt__sched_watch_max = 2000000;
 
 struct chanrt__worker {
     // The owner's, and in the section marked a thief's.
-    struct chanrt__task *current;     // running now; NULL on the base stack
+    struct chanrt__task *a_current;   // running now; NULL on the base stack
     struct chanrt__task *a_next;      // the hand-off slot: runs before the queue
     struct chanrt__task *head, *tail; // the queue
     uint32_t a_len;                   // its length, a hint for others
@@ -2133,7 +2139,7 @@ static struct {
     struct chanrt__worker *idle_first; // sleeping workers, the keeper last
     struct chanrt__worker *keeper;     // the one idle worker that sleeps with a timeout
     int idle_count;
-    long blocked;                      // the program's threads blocked for ever
+    long a_blocked;                    // the program's threads blocked for ever
     long checks;                       // looks for a deadlock that did not find one, in a row
     bool draining;                     // a shutdown waits for the tasks to end
     uint64_t a_spawned_outside;        // by the program's own threads
@@ -2153,14 +2159,6 @@ static struct {
 
 static inline struct chanrt__worker *chanrt__sched_self(void) {
     return (struct chanrt__worker *)chanrt__os_self()->worker;
-}
-
-// --- owners: whom a wake is for. A task, or a thread's record with the low bit set.
-
-static inline uintptr_t chanrt__sched_owner(void) {
-    struct chanrt__os_thread *self = chanrt__os_self();
-    struct chanrt__worker *w = (struct chanrt__worker *)self->worker;
-    return w != NULL ? (uintptr_t)w->current : (uintptr_t)self | 1;
 }
 
 // --- the biased lock on a worker's queue. The owner pays two plain stores and a load; a thief
@@ -2327,8 +2325,8 @@ static bool chanrt__sched_stuck_locked(void) {
         struct chanrt__worker *w = &chanrt__pool.workers[i];
         if (chanrt__sched_has_work(w) || chanrt__atom_load(&w->a_pinned_len) != 0) return false;
     }
-    if (chanrt__pool.blocked == 0 && chanrt__sched_live() == 0) return false;
-    return chanrt__os_threads() == chanrt__pool.count + chanrt__pool.blocked;
+    if (chanrt__atom_load(&chanrt__pool.a_blocked) == 0 && chanrt__sched_live() == 0) return false;
+    return chanrt__os_threads() == chanrt__pool.count + chanrt__atom_load(&chanrt__pool.a_blocked);
 }
 
 // Blocks the calling thread until notified, or the deadline. Returns false on the deadline.
@@ -2342,7 +2340,7 @@ static bool chanrt__sched_thread_block(int64_t deadline) {
     pthread_mutex_lock(&chanrt__pool.mutex);
     bool park = chanrt__atom_cas_acqrel(&self->a_park, CHANRT__EMPTY, state); // [wake]
     if (park && state == CHANRT__PARKED) {
-        chanrt__pool.blocked++;
+        chanrt__atom_add(&chanrt__pool.a_blocked, 1);
         chanrt__pool.checks = 0;
         if (chanrt__sched_stuck_locked()) chanrt__fail_deadlock();
     }
@@ -2364,7 +2362,7 @@ static void chanrt__sched_thread_unblock(struct chanrt__os_thread *thread) {
     if (chanrt__atom_cas_acqrel(word, CHANRT__EMPTY, CHANRT__NOTIFIED)) return; // [wake]
     pthread_mutex_lock(&chanrt__pool.mutex);
     uint32_t old = chanrt__atom_swap_acqrel(word, CHANRT__NOTIFIED); // [wake] *thread is done with
-    if (old == CHANRT__PARKED) chanrt__pool.blocked--;
+    if (old == CHANRT__PARKED) chanrt__atom_add(&chanrt__pool.a_blocked, -1);
     pthread_mutex_unlock(&chanrt__pool.mutex);
     if (old != CHANRT__EMPTY) chanrt__os_wake(word);
 }
@@ -2433,12 +2431,12 @@ static void chanrt__sched_prepare(struct chanrt__worker *w, struct chanrt__task 
 static inline void chanrt__sched_switch(struct chanrt__worker *w, struct chanrt__ctx *from,
                                         struct chanrt__task *t, uint32_t *word, bool dying) {
     struct chanrt__ctx *to = &w->base;
-    w->current = NULL;
+    chanrt__atom_store(&w->a_current, NULL);
     if (t != NULL) {
         if (CHANRT__LIKELY(chanrt__atom_load_acq(&t->a_on_cpu) == 0 && // [saved]
                            chanrt__sched_has_stack(w, t))) {
             if (t->stack == NULL) chanrt__sched_prepare(w, t);
-            w->current = t;
+            chanrt__atom_store(&w->a_current, t);
             to = &t->ctx;
             chanrt__atom_store(&w->a_switches, w->a_switches + 1);
         } else {
@@ -2448,12 +2446,11 @@ static inline void chanrt__sched_switch(struct chanrt__worker *w, struct chanrt_
     chanrt__ctx_switch(from, to, word, dying);
 }
 
-// Parks the calling task; *word is cleared once its registers are saved: the lock of the one
+// Parks the task running on w; *word is cleared once its registers are saved: the lock of the one
 // thing it waits for, or its own a_on_cpu when several may wake it (model/park.pml). Returns
 // when it has been made ready, perhaps on another worker. Keeps errno.
-static void chanrt__sched_park(uint32_t *word) {
-    struct chanrt__worker *w = chanrt__sched_self();
-    struct chanrt__task *t = w->current;
+static inline void chanrt__sched_park(struct chanrt__worker *w, uint32_t *word) {
+    struct chanrt__task *t = w->a_current;
     int error = *w->error;
     chanrt__atom_store(&w->a_parks, w->a_parks + 1);
     struct chanrt__task *next = chanrt__sched_pick(w);
@@ -2504,7 +2501,7 @@ static void chanrt__sched_finish(struct chanrt__worker *w, struct chanrt__task *
 // started yet and can use this same stack, still warm.
 static void chanrt__sched_task_main(void) {
     struct chanrt__worker *w = chanrt__sched_self();
-    struct chanrt__task *t = w->current;
+    struct chanrt__task *t = w->a_current;
     if (!(t->flags & CHANRT__EXITED)) chanrt__ctx_arrived(NULL);
     for (;;) {
         int result = 0;
@@ -2518,7 +2515,7 @@ static void chanrt__sched_task_main(void) {
             t->stack = s;
             if (t->flags & CHANRT__PINNED) t->place = (uint16_t)w->index;
             chanrt__stack_adopt(s, &t->ctx);
-            w->current = t;
+            chanrt__atom_store(&w->a_current, t);
             chanrt__atom_store(&w->a_switches, w->a_switches + 1);
             continue;
         }
@@ -2533,7 +2530,7 @@ static void chanrt__sched_task_main(void) {
 CHANRT_API void chanrt_task_exit(void) {
     struct chanrt__worker *w = chanrt__sched_self();
     if (w == NULL) pthread_exit(NULL);
-    struct chanrt__task *t = w->current;
+    struct chanrt__task *t = w->a_current;
     t->flags |= CHANRT__EXITED;
     chanrt__ctx_restart(t->stack->low, t->stack->top, chanrt__sched_task_main);
 }
@@ -2779,7 +2776,7 @@ static int64_t chanrt__sched_keeper_until_locked(struct chanrt__worker *w, int64
     if (chanrt__pool.idle_count < chanrt__pool.count) {
         nap = w->watch < chanrt__sched_watch_min ? chanrt__sched_watch_min : w->watch;
         w->watch = nap < chanrt__sched_watch_max ? nap * 2 : nap;
-    } else if (chanrt__pool.blocked > 0 || chanrt__sched_live() > 0) {
+    } else if (chanrt__atom_load(&chanrt__pool.a_blocked) > 0 || chanrt__sched_live() > 0) {
         nap = chanrt__pool.checks < 10 ? 20 * CHANRT_MILLISECOND << chanrt__pool.checks / 2
                                        : CHANRT_SECOND;
     }
@@ -2901,6 +2898,7 @@ static void *chanrt__sched_worker_main(void *arg) {
     self->worker = w;
     w->error = &errno;
     w->a_long = 1; // until shown to be short
+    w->now = chanrt_now();
     chanrt__os_set_altstack(w->altstack, CHANRT__ALTSTACK);
     chanrt__os_thread_setup(w->index);
 #if CHANRT_UCONTEXT
@@ -2925,14 +2923,14 @@ static void *chanrt__sched_worker_main(void *arg) {
 // A guard page was touched: names the task, then lets the fault happen.
 static void chanrt__sched_on_fault(int sig, void *info, void *context) {
     struct chanrt__worker *w = chanrt__sched_self();
-    struct chanrt__task *t = w != NULL ? w->current : NULL;
+    struct chanrt__task *t = w != NULL ? w->a_current : NULL;
     if (t != NULL && t->stack != NULL &&
         chanrt__stack_overflowed(t->stack, chanrt__os_fault_address(info))) {
         char line[512];
         int n = snprintf(line, sizeof line,
                          "fatal error: stack overflow in task %llu \"%s\", spawned at %s:%d: "
                          "its stack has %zu bytes\n",
-                         (unsigned long long)t->a_id, t->name, t->site->file, t->site->line,
+                         (unsigned long long)t->a_id, t->a_name, t->a_site->file, t->a_site->line,
                          chanrt__stack_size(t->stack->class));
         if (n > 0 && write(2, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1) < 0)
             (void)0; // nobody listens
@@ -3092,14 +3090,15 @@ static int chanrt__sched_make_task(struct chanrt__worker *w, struct chanrt__task
     if (t == NULL) return ENOMEM;
     t->a_on_cpu = 0;
     t->place = (uint16_t)class;
-    t->a_reason = CHANRT__NOT_WAITING;
+    chanrt__atom_store(&t->a_reason, (uint8_t)CHANRT__NOT_WAITING);
     t->flags = options != NULL && options->pinned ? CHANRT__PINNED : 0;
     t->stack = NULL;
-    t->site = site;
+    chanrt__atom_store(&t->a_site, site);
     t->entry = entry;
     t->end = how != NULL ? how->end : NULL;
     t->end_object = how != NULL ? how->object : NULL;
-    t->name = options != NULL && options->name != NULL ? options->name : site->name;
+    chanrt__atom_store(&t->a_name, options != NULL && options->name != NULL ? options->name
+                                                                            : site->name);
     if (CHANRT__LIKELY(chanrt__task_pack(t, args, size, align))) {
         *out = t;
         return 0;
@@ -3154,7 +3153,7 @@ CHANRT_API void chanrt_task_yield(void) {
         sched_yield();
         return;
     }
-    struct chanrt__task *t = w->current;
+    struct chanrt__task *t = w->a_current;
     chanrt__atom_store(&t->a_on_cpu, 1); // in the queue before its registers are saved
     if (t->flags & CHANRT__PINNED) {
         chanrt__sched_push_pinned(t);
@@ -3163,17 +3162,17 @@ CHANRT_API void chanrt_task_yield(void) {
         chanrt__sched_append(w, t);
         chanrt__sched_leave(w);
     }
-    chanrt__sched_park(&t->a_on_cpu);
+    chanrt__sched_park(w, &t->a_on_cpu);
 }
 
 CHANRT_API uint64_t chanrt_task_id(void) {
     struct chanrt__worker *w = chanrt__sched_self();
-    return w != NULL ? w->current->a_id : 0;
+    return w != NULL ? w->a_current->a_id : 0;
 }
 
 CHANRT_API const char *chanrt_task_name(void) {
     struct chanrt__worker *w = chanrt__sched_self();
-    return w != NULL ? w->current->name : NULL;
+    return w != NULL ? w->a_current->a_name : NULL;
 }
 
 //------------------------------------------------------------------------------
@@ -3184,8 +3183,9 @@ CHANRT_API const char *chanrt_task_name(void) {
 //           it, or was claimed elsewhere and has not left yet. W2 one claim wins a wait,
 //           made under the lock of the queue (or the timers) the claimed node is in.
 //           W3 while a wait queues its nodes it is BUSY, and does so in the order of the
-//           channels' addresses: who meets it lets go of its lock and comes again, and
-//           since all wait upwards nobody waits in a circle.
+//           channels' addresses, all nodes of a channel under one lock: who meets it lets
+//           go of its lock and comes again, and since all wait upwards nobody waits in a
+//           circle.
 //   not     locking all of a select's channels: a ready case would cost n locked
 //           instructions, a blocking one 4n. OPEN from the first node on: a waker could
 //           decide the select, and the program free a channel not yet looked at
@@ -3203,7 +3203,8 @@ struct chanrt__wait {
     bool shared;          // several sources can wake it
     bool timed_out;
     int chosen, err;      // set by the waker: which node, with what result
-    uintptr_t owner;      // see chanrt__sched_owner
+    uintptr_t owner;      // whom to wake: a task, or a thread's record with the low bit set
+    struct chanrt__worker *worker; // where the task runs that is about to wait
     struct chanrt__waiter *nodes;
     int count;            // nodes ever queued
 };
@@ -3218,19 +3219,20 @@ struct chanrt__waiter {
     bool linked;
 };
 
-static void chanrt__wait_begin(struct chanrt__wait *wait, struct chanrt__waiter *nodes,
+static inline void chanrt__wait_begin(struct chanrt__wait *wait, struct chanrt__waiter *nodes,
                                bool shared) {
     wait->a_claim = CHANRT__BUSY;
     wait->shared = shared;
     wait->timed_out = false;
     wait->chosen = -1;
     wait->err = 0;
-    wait->owner = chanrt__sched_owner();
     wait->nodes = nodes;
     wait->count = 0;
+    struct chanrt__os_thread *self = chanrt__os_self();
+    struct chanrt__worker *w = wait->worker = (struct chanrt__worker *)self->worker;
+    wait->owner = w != NULL ? (uintptr_t)w->a_current : (uintptr_t)self | 1;
     // From its first node on others may wake it, before it has parked.
-    if (shared && !(wait->owner & 1))
-        chanrt__atom_store(&((struct chanrt__task *)wait->owner)->a_on_cpu, 1);
+    if (shared && w != NULL) chanrt__atom_store(&w->a_current->a_on_cpu, 1);
 }
 
 // From here on a shared wait can be claimed. Under the lock of its last queue, if it has any.
@@ -3239,7 +3241,7 @@ static void chanrt__wait_open(struct chanrt__wait *wait) {
 }
 
 // Appends the next node of the wait to q, whose lock is held.
-static void chanrt__wait_enqueue(struct chanrt__wait *wait, struct chanrt_x_queue *q,
+static inline void chanrt__wait_enqueue(struct chanrt__wait *wait, struct chanrt_x_queue *q,
                                  uint32_t *lock, void *ptr, int index) {
     struct chanrt__waiter *n = &wait->nodes[wait->count++];
     n->next = NULL;
@@ -3332,16 +3334,17 @@ static bool chanrt__wait_block_thread(struct chanrt__wait *wait, int64_t deadlin
 // Blocks until the wait is finished by a waker (true) or the deadline claims it (false). A wait
 // with one source holds its lock, which is released once nobody can miss the sleeper; a shared
 // wait holds none, and only a shared one may have a deadline.
-static bool chanrt__wait_block(struct chanrt__wait *wait, uint32_t *lock, int64_t deadline,
+static inline bool chanrt__wait_block(struct chanrt__wait *wait, uint32_t *lock, int64_t deadline,
                                enum chanrt__reason reason, const void *object) {
-    if (wait->owner & 1) {
+    struct chanrt__worker *w = wait->worker;
+    if (w == NULL) {
         if (!wait->shared) chanrt__os_unlock(lock);
         return chanrt__wait_block_thread(wait, deadline);
     }
-    struct chanrt__task *t = (struct chanrt__task *)wait->owner;
+    struct chanrt__task *t = w->a_current;
     struct chanrt__wait_timer timer;
     chanrt__atom_store(&t->u.run.a_object, (void *)(uintptr_t)object);
-    chanrt__atom_store(&t->u.run.a_since, chanrt__sched_self()->now);
+    chanrt__atom_store(&t->u.run.a_since, w->now);
     t->u.run.wait = wait;
     chanrt__atom_store(&t->a_reason, (uint8_t)reason);
     if (deadline != CHANRT__FOREVER) {
@@ -3350,7 +3353,7 @@ static bool chanrt__wait_block(struct chanrt__wait *wait, uint32_t *lock, int64_
         timer.wait = wait;
         chanrt__sched_arm(&timer.node);
     }
-    chanrt__sched_park(wait->shared ? &t->a_on_cpu : lock);
+    chanrt__sched_park(w, wait->shared ? &t->a_on_cpu : lock);
     if (deadline != CHANRT__FOREVER) chanrt__sched_disarm(&timer.node);
     chanrt__atom_store(&t->a_reason, (uint8_t)CHANRT__NOT_WAITING);
     return !wait->timed_out;
@@ -3359,8 +3362,7 @@ static bool chanrt__wait_block(struct chanrt__wait *wait, uint32_t *lock, int64_
 // The caller found a case ready itself, while still queueing.
 static void chanrt__wait_cancel(struct chanrt__wait *wait) {
     chanrt__atom_store_rel(&wait->a_claim, CHANRT__DONE); // [claim]
-    if (!(wait->owner & 1))
-        chanrt__atom_store(&((struct chanrt__task *)wait->owner)->a_on_cpu, 0);
+    if (wait->worker != NULL) chanrt__atom_store(&wait->worker->a_current->a_on_cpu, 0);
 }
 
 CHANRT_API void chanrt_task_sleep(int64_t ns) {
@@ -3755,28 +3757,31 @@ static bool chanrt__select_may(const chanrt_chan_case *k) {
     return k->x_op == CHANRT_X_SEND ? chanrt__chan_may_send(c) : chanrt__chan_may_recv(c);
 }
 
-// One attempt at a case. With a wait the case is queued if it is not ready; with the last one the
-// wait is open to wakers.
-static enum chanrt__step chanrt__select_try(chanrt_chan_case *k, struct chanrt__wait *wait,
-                                            int index, bool last) {
-    struct chanrt__chan *c = chanrt__chan_of(k->x_chan);
-    struct chanrt__waiter *peer = NULL;
-    const size_t elem = c->elem;
-    const bool send = k->x_op == CHANRT_X_SEND, buffered = c->cap != 0;
-    chanrt__os_lock(&c->a_lock);
-    enum chanrt__step step = send ? chanrt__chan_offer_locked(c, k->x_ptr, wait, &peer)
-                                  : chanrt__chan_accept_locked(c, k->x_ptr, wait, &peer);
-    if (step == CHANRT__STEP_WAIT && wait != NULL) {
-        chanrt__wait_enqueue(wait, send ? &c->sendq : &c->recvq, &c->a_lock, k->x_ptr, index);
-        chanrt__chan_changed(c);
-        if (last) chanrt__wait_open(wait);
-    }
-    chanrt__chan_unlock(c);
-    if (peer != NULL && send) chanrt__chan_sent(elem, k->x_ptr, peer);
-    if (peer != NULL && !send) chanrt__chan_received(elem, buffered, k->x_ptr, peer);
-    if (step == CHANRT__STEP_CLOSED && !send && k->x_ptr != NULL) memset(k->x_ptr, 0, elem);
-    k->err = step == CHANRT__STEP_CLOSED ? EPIPE : 0;
-    return step;
+// What one locked attempt left to do after the unlock.
+struct chanrt__select_end {
+    enum chanrt__step step;
+    struct chanrt__waiter *peer;
+    size_t elem;
+    bool buffered;
+};
+
+static struct chanrt__select_end chanrt__select_try_locked(struct chanrt__chan *c,
+                                                           chanrt_chan_case *k,
+                                                           const struct chanrt__wait *mine) {
+    struct chanrt__select_end end = { .elem = c->elem, .buffered = c->cap != 0 };
+    end.step = k->x_op == CHANRT_X_SEND ? chanrt__chan_offer_locked(c, k->x_ptr, mine, &end.peer)
+                                        : chanrt__chan_accept_locked(c, k->x_ptr, mine, &end.peer);
+    return end;
+}
+
+static void chanrt__select_settle(chanrt_chan_case *k, const struct chanrt__select_end *end) {
+    bool send = k->x_op == CHANRT_X_SEND;
+    if (end->peer != NULL && send) chanrt__chan_sent(end->elem, k->x_ptr, end->peer);
+    if (end->peer != NULL && !send)
+        chanrt__chan_received(end->elem, end->buffered, k->x_ptr, end->peer);
+    if (end->step == CHANRT__STEP_CLOSED && !send && k->x_ptr != NULL)
+        memset(k->x_ptr, 0, end->elem);
+    k->err = end->step == CHANRT__STEP_CLOSED ? EPIPE : 0;
 }
 
 // Tries the ready cases in random (or written) order. Returns the one that ran, or -1; then, if
@@ -3798,9 +3803,15 @@ static int chanrt__select_poll(chanrt_chan_case *cases, int n, bool ordered, boo
                 skip = chanrt__os_random(chanrt__os_self()) % (uint32_t)ready;
             int i = 0;
             while (!cases[i].x_ready || skip-- > 0) i++;
-            enum chanrt__step step = chanrt__select_try(&cases[i], NULL, i, false);
-            if (step == CHANRT__STEP_DONE || step == CHANRT__STEP_CLOSED) return i;
-            if (step == CHANRT__STEP_WAIT) cases[i].x_ready = false, ready--;
+            struct chanrt__chan *c = chanrt__chan_of(cases[i].x_chan);
+            chanrt__os_lock(&c->a_lock);
+            struct chanrt__select_end end = chanrt__select_try_locked(c, &cases[i], NULL);
+            chanrt__chan_unlock(c);
+            if (end.step == CHANRT__STEP_DONE || end.step == CHANRT__STEP_CLOSED) {
+                chanrt__select_settle(&cases[i], &end);
+                return i;
+            }
+            if (end.step == CHANRT__STEP_WAIT) cases[i].x_ready = false, ready--;
             else chanrt__os_back_off(&tries);
         }
         if (!exact) return -1;
@@ -3831,19 +3842,47 @@ static int chanrt__select_sort(const chanrt_chan_case *cases, int n, int *order)
     return count;
 }
 
-// Queues a node per case in that order. Returns the case that was found ready on the way, or -1.
+// Tries and, if none is ready, queues the cases order[0..count), which are all those of one
+// channel, under one lock. Returns the index of one that was ready, or -1; the last channel's
+// lock is where the wait is opened to wakers.
+static int chanrt__select_queue_one(chanrt_chan_case *cases, struct chanrt__wait *wait,
+                                    const int *order, int count, bool last) {
+    struct chanrt__chan *c = chanrt__chan_of(cases[order[0]].x_chan);
+    struct chanrt__select_end end = { .step = CHANRT__STEP_WAIT };
+    for (uint32_t tries = 0;; chanrt__os_back_off(&tries)) {
+        int k = 0;
+        chanrt__os_lock(&c->a_lock);
+        for (; k < count; k++) {
+            end = chanrt__select_try_locked(c, &cases[order[k]], wait);
+            if (end.step != CHANRT__STEP_WAIT) break;
+        }
+        if (end.step == CHANRT__STEP_WAIT) {
+            for (k = 0; k < count; k++)
+                chanrt__wait_enqueue(
+                    wait, cases[order[k]].x_op == CHANRT_X_SEND ? &c->sendq : &c->recvq,
+                    &c->a_lock, cases[order[k]].x_ptr, order[k]);
+            chanrt__chan_changed(c);
+            if (last) chanrt__wait_open(wait);
+            chanrt__chan_unlock(c);
+            return -1;
+        }
+        chanrt__chan_unlock(c);
+        if (end.step == CHANRT__STEP_AGAIN) continue;
+        chanrt__wait_cancel(wait);
+        chanrt__select_settle(&cases[order[k]], &end);
+        return order[k];
+    }
+}
+
+// The same for every channel in turn.
 static int chanrt__select_queue(chanrt_chan_case *cases, struct chanrt__wait *wait,
                                 const int *order, int count) {
     if (count == 0) chanrt__wait_open(wait);
-    for (int k = 0; k < count; k++) {
-        enum chanrt__step step;
-        uint32_t tries = 0;
-        while ((step = chanrt__select_try(&cases[order[k]], wait, order[k], k == count - 1)) ==
-               CHANRT__STEP_AGAIN)
-            chanrt__os_back_off(&tries);
-        if (step == CHANRT__STEP_WAIT) continue;
-        chanrt__wait_cancel(wait);
-        return order[k];
+    for (int from = 0, to; from < count; from = to) {
+        for (to = from + 1; to < count; to++)
+            if (cases[order[to]].x_chan != cases[order[from]].x_chan) break;
+        int won = chanrt__select_queue_one(cases, wait, order + from, to - from, to == count);
+        if (won >= 0) return won;
     }
     return -1;
 }
@@ -4206,14 +4245,14 @@ CHANRT_API int chanrt_x_wg_undo(const chanrt_x_how *how, int err) {
 
 static bool chanrt__inside_running(struct chanrt__task *t) {
     for (int i = 0; i < chanrt__pool.count; i++)
-        if (chanrt__pool.workers[i].current == t) return true;
+        if (chanrt__atom_load(&chanrt__pool.workers[i].a_current) == t) return true;
     return false;
 }
 
 static void chanrt__inside_print(FILE *f, struct chanrt__task *t, int64_t now) {
-    const chanrt_x_site *site = t->site;
+    const chanrt_x_site *site = chanrt__atom_load(&t->a_site);
     uint8_t reason = chanrt__atom_load(&t->a_reason);
-    fprintf(f, "task %llu \"%s\" [", (unsigned long long)chanrt__atom_load(&t->a_id), t->name);
+    fprintf(f, "task %llu \"%s\" [", (unsigned long long)chanrt__atom_load(&t->a_id), chanrt__atom_load(&t->a_name));
     if (reason == CHANRT__NOT_WAITING) {
         fputs(chanrt__inside_running(t) ? "running" : "runnable", f);
     } else {
@@ -4233,9 +4272,10 @@ static void chanrt__inside_dump(FILE *f) {
         for (size_t i = 0; i < s->count; i++)
             if (chanrt__atom_load(&s->tasks[i].a_id) != 0)
                 chanrt__inside_print(f, &s->tasks[i], now);
-    if (chanrt__pool.blocked > 0)
-        fprintf(f, "%ld thread%s of the program's own: blocked for ever\n", chanrt__pool.blocked,
-                chanrt__pool.blocked == 1 ? "" : "s");
+    long blocked = chanrt__atom_load(&chanrt__pool.a_blocked);
+    if (blocked > 0)
+        fprintf(f, "%ld thread%s of the program's own: blocked for ever\n", blocked,
+                blocked == 1 ? "" : "s");
 }
 
 CHANRT_API void chanrt_dump(FILE *f) {
@@ -4261,10 +4301,10 @@ CHANRT_API void chanrt_stats(chanrt_statistics *s) {
     }
     pthread_mutex_unlock(&chanrt__pool.mutex);
     for (int class = 0; class < CHANRT__STACK_CLASSES; class ++) {
-        s->stacks += chanrt__stacks[class].made;
-        s->bytes_held += chanrt__stacks[class].bytes;
+        s->stacks += chanrt__atom_load(&chanrt__stacks[class].a_made);
+        s->bytes_held += chanrt__atom_load(&chanrt__stacks[class].a_bytes);
     }
-    s->bytes_held += chanrt__slabs.bytes;
+    s->bytes_held += chanrt__atom_load(&chanrt__slabs.a_bytes);
 }
 
 //------------------------------------------------------------------------------
@@ -4310,9 +4350,9 @@ static bool chanrt__rt_drain(int64_t deadline, bool forever) {
         if (!forever && now >= deadline) return false;
         if (forever) {
             pthread_mutex_lock(&chanrt__pool.mutex);
-            chanrt__pool.blocked++; // this thread can do nothing but wait
+            chanrt__atom_add(&chanrt__pool.a_blocked, 1); // this thread can do nothing but wait
             bool stuck = chanrt__sched_stuck_locked();
-            chanrt__pool.blocked--;
+            chanrt__atom_add(&chanrt__pool.a_blocked, -1);
             pthread_mutex_unlock(&chanrt__pool.mutex);
             if (stuck) return false;
         }
