@@ -45,8 +45,8 @@
 //     thread blocks. The runtime starts by itself when the first task is spawned.
 //   - Returning from main ends the process, with every task in it.
 //   - Errors are returned errno values. Blocking is Go's.
-//   - A task is not preempted: one that computes for long should chan_yield... see
-//     chanrt_task_yield. A call that blocks in the kernel blocks its worker.
+//   - A task is not preempted: one that computes for long calls task_yield now and
+//     then. A call that blocks in the kernel blocks its worker.
 //   - After a blocking call a task may be on another thread. Do not keep the
 //     address of a thread-local across one. errno is taken care of (below).
 //   - The floating-point environment belongs to the worker; restore it before
@@ -2057,7 +2057,9 @@ static int chanrt__task_run(struct chanrt__task *t) {
 //           at the shared queue, the clock, and now and then at the other workers.
 //           T2 a task with a_on_cpu set is not run; only a worker on its base stack may
 //           wait for the word to clear.
-//   not     a ring with a CAS per pop: the private list costs no locked instruction;
+//   not     spawned tasks first come, first served: trees of tasks grow breadth first and
+//           park a stack per node (tests/bench: fib25, skynet);
+//           a ring with a CAS per pop: the private list costs no locked instruction;
 //           waking a worker for each hand-off: hand-offs between short tasks are faster
 //           on one worker (tests/bench: pingpong, spsc), so only long tasks wake one
 //   tests   unit/sched.c spec/scheduler.c spec/deadlock.c model/park.pml model/idle.pml
@@ -2087,8 +2089,10 @@ struct chanrt__worker {
     // The owner's, and in the section marked a thief's.
     struct chanrt__task *a_current;   // running now; NULL on the base stack
     struct chanrt__task *a_next;      // the hand-off slot: runs before the queue
-    struct chanrt__task *head, *tail; // the queue
-    uint32_t a_len;                   // its length, a hint for others
+    struct chanrt__task *head, *tail; // the queue: first come, first served
+    struct chanrt__task *fresh, *fresh_last; // tasks yet to start, the youngest first
+    uint32_t fresh_len;
+    uint32_t a_len;                   // of both, a hint for others
     uint32_t a_in;                    // biased lock: the owner is inside
     uint32_t a_tick;                  // picks so far
     uint32_t budget;                  // hand-offs left
@@ -2187,12 +2191,47 @@ static inline void chanrt__sched_leave(struct chanrt__worker *w) {
     chanrt__atom_store_rel(&w->a_in, 0); // [bias] the queue as it is now
 }
 
+// A piece of somebody's queue.
+struct chanrt__sched_list {
+    struct chanrt__task *first, *last;
+    uint32_t n;
+    bool fresh;
+};
+
+static inline void chanrt__sched_append_list(struct chanrt__worker *w,
+                                             struct chanrt__sched_list list) {
+    if (list.fresh && w->fresh == NULL) {
+        w->fresh = list.first;
+        w->fresh_last = list.last;
+        w->fresh_len = list.n;
+    } else {
+        if (w->head == NULL) w->head = list.first;
+        else w->tail->next = list.first;
+        w->tail = list.last;
+    }
+    chanrt__atom_store(&w->a_len, chanrt__atom_load(&w->a_len) + list.n);
+}
+
 static inline void chanrt__sched_append(struct chanrt__worker *w, struct chanrt__task *t) {
     t->next = NULL;
-    if (w->head == NULL) w->head = t;
-    else w->tail->next = t;
-    w->tail = t;
+    chanrt__sched_append_list(w, (struct chanrt__sched_list){ t, t, 1, false });
+}
+
+static inline void chanrt__sched_add_fresh(struct chanrt__worker *w, struct chanrt__task *t) {
+    t->next = w->fresh;
+    if (w->fresh == NULL) w->fresh_last = t;
+    w->fresh = t;
+    w->fresh_len++;
     chanrt__atom_store(&w->a_len, chanrt__atom_load(&w->a_len) + 1);
+}
+
+static inline struct chanrt__task *chanrt__sched_take_fresh(struct chanrt__worker *w) {
+    struct chanrt__task *t = w->fresh;
+    if (t == NULL) return NULL;
+    w->fresh = t->next;
+    w->fresh_len--;
+    chanrt__atom_store(&w->a_len, chanrt__atom_load(&w->a_len) - 1);
+    return t;
 }
 
 static inline struct chanrt__task *chanrt__sched_shift(struct chanrt__worker *w) {
@@ -2282,7 +2321,8 @@ static void chanrt__sched_push(struct chanrt__worker *w, struct chanrt__task *t)
         return;
     }
     chanrt__sched_enter(w);
-    chanrt__sched_append(w, t);
+    if (t->stack == NULL) chanrt__sched_add_fresh(w, t);
+    else chanrt__sched_append(w, t);
     chanrt__sched_leave(w);
     chanrt__sched_announce_work();
 }
@@ -2383,14 +2423,18 @@ static void chanrt__sched_ready(uintptr_t owner) {
 
 // --- picking
 
-// The hand-off slot, then the queue.
+// The hand-off slot, then the youngest task yet to start, then the queue; which comes first when
+// the budget is used up.
 static inline struct chanrt__task *chanrt__sched_pop(struct chanrt__worker *w) {
     chanrt__sched_enter(w);
-    struct chanrt__task *t = chanrt__atom_load(&w->a_next);
-    if (t != NULL && (w->budget > 0 || w->head == NULL)) {
+    struct chanrt__task *t = NULL;
+    if (w->budget > 0 || w->head == NULL) {
+        t = chanrt__atom_load(&w->a_next);
+        if (t != NULL) chanrt__atom_store(&w->a_next, NULL);
+        else t = chanrt__sched_take_fresh(w);
         w->budget -= w->budget > 0;
-        chanrt__atom_store(&w->a_next, NULL);
-    } else {
+    }
+    if (t == NULL) {
         t = chanrt__sched_shift(w);
         w->budget = CHANRT__LIFO_BUDGET;
     }
@@ -2620,11 +2664,7 @@ static struct chanrt__task *chanrt__sched_take_shared(struct chanrt__worker *w) 
     chanrt__os_unlock(&chanrt__pool.a_shared_lock);
     if (rest != NULL) {
         chanrt__sched_enter(w);
-        while (rest != NULL) {
-            struct chanrt__task *t = rest;
-            rest = t->next;
-            chanrt__sched_append(w, t);
-        }
+        chanrt__sched_append_list(w, (struct chanrt__sched_list){ rest, last, n - 1, false });
         chanrt__sched_leave(w);
     }
     return first;
@@ -2642,44 +2682,55 @@ static struct chanrt__task *chanrt__sched_take_pinned(struct chanrt__worker *w) 
     return t;
 }
 
-// Takes the older half of the victim's queue, or its hand-off slot when the queue is empty.
+// Cuts off what a thief takes: of the tasks yet to start all but the youngest few hundred, else
+// the older half of those that wait, else the hand-off slot.
+static struct chanrt__sched_list chanrt__sched_cut(struct chanrt__worker *v) {
+    struct chanrt__sched_list cut = { NULL, NULL, 0, v->fresh_len > 1 || v->head == NULL };
+    if (cut.fresh && v->fresh != NULL) {
+        uint32_t keep = v->fresh_len / 2 < CHANRT__STEAL_MOST ? v->fresh_len / 2 : CHANRT__STEAL_MOST;
+        struct chanrt__task **at = &v->fresh, *youngest = NULL;
+        for (uint32_t i = 0; i < keep; i++) youngest = *at, at = &youngest->next;
+        cut.first = *at;
+        cut.last = v->fresh_last;
+        cut.n = v->fresh_len - keep;
+        *at = NULL;
+        v->fresh_last = youngest;
+        v->fresh_len = keep;
+    } else if (v->head != NULL) {
+        uint32_t most = (chanrt__atom_load(&v->a_len) - v->fresh_len + 1) / 2;
+        if (most > CHANRT__STEAL_MOST) most = CHANRT__STEAL_MOST;
+        cut.first = cut.last = v->head;
+        for (cut.n = 1; cut.n < most; cut.n++) cut.last = cut.last->next;
+        v->head = cut.last->next;
+    } else {
+        cut.first = cut.last = chanrt__atom_load(&v->a_next);
+        chanrt__atom_store(&v->a_next, NULL);
+    }
+    chanrt__atom_store(&v->a_len, chanrt__atom_load(&v->a_len) - cut.n);
+    if (cut.last != NULL) cut.last->next = NULL;
+    return cut;
+}
+
+// Steals from the victim. The first task taken is returned, the rest is queued here.
 static struct chanrt__task *chanrt__sched_rob(struct chanrt__worker *w,
                                               struct chanrt__worker *victim) {
     if (chanrt__atom_swap_acq(&victim->a_thief, 1) != 0) return NULL; // [thief]
-    struct chanrt__task *first = NULL, *last = NULL;
-    uint32_t n = 0;
+    struct chanrt__sched_list cut = { NULL, NULL, 0, false };
     chanrt__atom_store(&victim->a_request, 1);
     chanrt__os_heavy_fence(); // the owner sees the request, or we see it inside
     for (int i = 0; i < 1000 && chanrt__atom_load(&victim->a_in) != 0; i++) chanrt__atom_pause();
-    if (chanrt__atom_load_acq(&victim->a_in) == 0) { // [bias]
-        uint32_t most = (chanrt__atom_load(&victim->a_len) + 1) / 2;
-        if (most > CHANRT__STEAL_MOST) most = CHANRT__STEAL_MOST;
-        first = victim->head;
-        for (struct chanrt__task *t = first; t != NULL && n < most; t = t->next, n++) last = t;
-        if (last != NULL) {
-            victim->head = last->next;
-            last->next = NULL;
-            chanrt__atom_store(&victim->a_len, chanrt__atom_load(&victim->a_len) - n);
-        } else if (chanrt__atom_load(&victim->a_next) != NULL) {
-            first = last = chanrt__atom_load(&victim->a_next);
-            chanrt__atom_store(&victim->a_next, NULL);
-            first->next = NULL;
-            n = 1;
-        }
-    }
+    if (chanrt__atom_load_acq(&victim->a_in) == 0) cut = chanrt__sched_cut(victim); // [bias]
     chanrt__atom_store_rel(&victim->a_request, 0); // [bias]
     chanrt__atom_store_rel(&victim->a_thief, 0);   // [thief]
-    if (n > 1) {
-        struct chanrt__task *rest = first->next;
+    struct chanrt__task *first = cut.first;
+    chanrt__atom_store(&w->a_steals, w->a_steals + (first != NULL ? cut.n | (cut.n == 0) : 0));
+    if (cut.n > 1) {
+        cut.first = first->next;
+        cut.n--;
         chanrt__sched_enter(w);
-        while (rest != NULL) {
-            struct chanrt__task *t = rest;
-            rest = t->next;
-            chanrt__sched_append(w, t);
-        }
+        chanrt__sched_append_list(w, cut);
         chanrt__sched_leave(w);
     }
-    chanrt__atom_store(&w->a_steals, w->a_steals + n);
     return first;
 }
 
@@ -2703,6 +2754,19 @@ static struct chanrt__task *chanrt__sched_steal(struct chanrt__worker *w, bool l
     return NULL;
 }
 
+// Younger tasks overtake older ones while both have yet to start; not for ever (S2).
+static void chanrt__sched_age(struct chanrt__worker *w) {
+    chanrt__sched_enter(w);
+    if (w->fresh != NULL) {
+        struct chanrt__sched_list all = { w->fresh, w->fresh_last, w->fresh_len, false };
+        w->fresh = NULL;
+        w->fresh_len = 0;
+        chanrt__atom_store(&w->a_len, chanrt__atom_load(&w->a_len) - all.n);
+        chanrt__sched_append_list(w, all);
+    }
+    chanrt__sched_leave(w);
+}
+
 // Every CHANRT__LOOK_EVERY picks: the clock, the timers, how long tasks run; whether somebody
 // sleeps who could help; and now and then whether tasks are stuck behind one that computes.
 static struct chanrt__task *chanrt__sched_look(struct chanrt__worker *w) {
@@ -2716,6 +2780,7 @@ static struct chanrt__task *chanrt__sched_look(struct chanrt__worker *w) {
         chanrt__sched_announce_work();
     if (now - w->watched < chanrt__sched_watch_max) return NULL;
     w->watched = now;
+    chanrt__sched_age(w);
     return chanrt__sched_steal(w, true);
 }
 
