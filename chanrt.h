@@ -2369,6 +2369,12 @@ static bool chanrt__sched_stuck_locked(void) {
     return chanrt__os_threads() == chanrt__pool.count + chanrt__atom_load(&chanrt__pool.a_blocked);
 }
 
+static void chanrt__sched_check_stuck(void) {
+    pthread_mutex_lock(&chanrt__pool.mutex);
+    if (chanrt__sched_stuck_locked()) chanrt__fail_deadlock();
+    pthread_mutex_unlock(&chanrt__pool.mutex);
+}
+
 // Blocks the calling thread until notified, or the deadline. Returns false on the deadline.
 static bool chanrt__sched_thread_block(int64_t deadline) {
     struct chanrt__os_thread *self = chanrt__os_self();
@@ -2389,7 +2395,13 @@ static bool chanrt__sched_thread_block(int64_t deadline) {
         if (deadline != CHANRT__FOREVER && chanrt_now() >= deadline)
             if (chanrt__atom_cas_acqrel(&self->a_park, state, CHANRT__EMPTY)) // [wake]
                 return false;
-        chanrt__os_sleep(&self->a_park, state, deadline);
+        if (deadline == CHANRT__FOREVER && !chanrt__atom_load(&chanrt__pool.a_running)) {
+            // No worker looks whether the program's other threads have gone; so this one does.
+            chanrt__os_sleep(&self->a_park, state, chanrt_now() + CHANRT_SECOND / 10);
+            chanrt__sched_check_stuck();
+        } else {
+            chanrt__os_sleep(&self->a_park, state, deadline);
+        }
     }
     chanrt__atom_store(&self->a_park, CHANRT__EMPTY);
     return true;
