@@ -841,7 +841,7 @@ CHANRT_API int chanrt_x_wg_undo(const chanrt_x_how *how, int err);
 #if defined(CHANRT_IMPLEMENTATION) && !defined(CHANRT__IMPLEMENTED)
 #define CHANRT__IMPLEMENTED
 #ifdef __cplusplus
-#error "chanrt.h: compile the file with CHANRT_IMPLEMENTATION as C; C++ files can include the header"
+#error "chanrt.h: compile the file with CHANRT_IMPLEMENTATION as C; C++ may include the rest"
 #endif
 
 //------------------------------------------------------------------------------
@@ -1611,28 +1611,20 @@ static void chanrt__ctx_init(struct chanrt__ctx *ctx, char *low, char *top, void
 
 // Goes on with entry() at `top` of the stack it stands on: the frames in between are gone.
 __attribute__((noreturn))
-static void chanrt__ctx_restart(char *low, char *top, void (*entry)(void)) {
+static void chanrt__ctx_restart(struct chanrt__ctx *ctx, char *low, char *top,
+                                void (*entry)(void)) {
 #if CHANRT__ASAN
     __asan_handle_no_return();
 #endif
+    chanrt__ctx_init(ctx, low, top, entry);
 #if CHANRT_UCONTEXT
-    static _Thread_local ucontext_t uc;
-    getcontext(&uc);
-    uc.uc_stack.ss_sp = low;
-    uc.uc_stack.ss_size = (size_t)(top - low);
-    uc.uc_link = NULL;
-    makecontext(&uc, entry, 0);
-    setcontext(&uc);
-#else
-    struct chanrt__ctx fresh;
-    chanrt__ctx_init(&fresh, low, top, entry);
-#if defined(__x86_64__)
+    setcontext(ctx->uc);
+#elif defined(__x86_64__)
     __asm__ volatile("movq %0, %%rsp\n\txorl %%ebp, %%ebp\n\tjmp *%1"
-                     : : "r"(fresh.sp), "r"(fresh.pc) : "memory");
+                     : : "r"(ctx->sp), "r"(ctx->pc) : "memory");
 #elif defined(__aarch64__)
     __asm__ volatile("mov sp, %0\n\tmov x29, xzr\n\tmov x30, xzr\n\tmov x16, %1\n\tbr x16"
-                     : : "r"(fresh.sp), "r"(fresh.pc) : "x16", "memory");
-#endif
+                     : : "r"(ctx->sp), "r"(ctx->pc) : "x16", "memory");
 #endif
     __builtin_unreachable();
 }
@@ -2588,7 +2580,7 @@ CHANRT_API void chanrt_task_exit(void) {
     if (w == NULL) pthread_exit(NULL);
     struct chanrt__task *t = w->a_current;
     t->flags |= CHANRT__EXITED;
-    chanrt__ctx_restart(t->stack->low, t->stack->top, chanrt__sched_task_main);
+    chanrt__ctx_restart(&t->ctx, t->stack->low, t->stack->top, chanrt__sched_task_main);
 }
 
 // --- timers. Any worker fires what is due; one idle worker, the keeper, sleeps until then.
@@ -2699,7 +2691,8 @@ static struct chanrt__task *chanrt__sched_take_pinned(struct chanrt__worker *w) 
 static struct chanrt__sched_list chanrt__sched_cut(struct chanrt__worker *v) {
     struct chanrt__sched_list cut = { NULL, NULL, 0, v->fresh_len > 1 || v->head == NULL };
     if (cut.fresh && v->fresh != NULL) {
-        uint32_t keep = v->fresh_len / 2 < CHANRT__STEAL_MOST ? v->fresh_len / 2 : CHANRT__STEAL_MOST;
+        uint32_t keep = v->fresh_len / 2;
+        if (keep > CHANRT__STEAL_MOST) keep = CHANRT__STEAL_MOST;
         struct chanrt__task **at = &v->fresh, *youngest = NULL;
         for (uint32_t i = 0; i < keep; i++) youngest = *at, at = &youngest->next;
         cut.first = *at;
@@ -3358,7 +3351,8 @@ enum chanrt__take {
 
 // Takes the first waiter of q that can still be woken. `mine`: the caller's own wait, when it has
 // nodes queued already; it never meets itself.
-static enum chanrt__take chanrt__wait_take(struct chanrt_x_queue *q, const struct chanrt__wait *mine,
+static enum chanrt__take chanrt__wait_take(struct chanrt_x_queue *q,
+                                           const struct chanrt__wait *mine,
                                            struct chanrt__waiter **out) {
     for (struct chanrt__waiter *n = chanrt__atom_load(&q->a_first), *next; n != NULL; n = next) {
         next = n->next;
@@ -3376,6 +3370,21 @@ static enum chanrt__take chanrt__wait_take(struct chanrt_x_queue *q, const struc
         chanrt__wait_unlink(n); // woken elsewhere; its owner still comes to leave
     }
     return CHANRT__TAKE_NONE;
+}
+
+// Takes every waiter of q, appended to a list in their order. False: one is busy; let go of the
+// lock and come again for the rest.
+static bool chanrt__wait_take_all(struct chanrt_x_queue *q, struct chanrt__waiter **first,
+                                  struct chanrt__waiter **last) {
+    struct chanrt__waiter *n;
+    enum chanrt__take take;
+    while ((take = chanrt__wait_take(q, NULL, &n)) == CHANRT__TAKE_ONE) {
+        n->next = NULL;
+        if (*last != NULL) (*last)->next = n;
+        else *first = n;
+        *last = n;
+    }
+    return take != CHANRT__TAKE_BUSY;
 }
 
 // Tells the taken waiter how its wait ended and makes its owner ready. n and all of its wait are
@@ -3667,21 +3676,6 @@ static inline bool chanrt__chan_may_send(struct chanrt__chan *c) {
            chanrt__atom_load_acq(&c->a_closed) != 0;         // [peek]
 }
 
-// Unlinks every waiter of q that can still be woken and puts it in front of *list. False: one is
-// busy; let go of the lock and come again.
-static bool chanrt__chan_detach_locked(struct chanrt_x_queue *q, struct chanrt__waiter **first,
-                                       struct chanrt__waiter **last) {
-    struct chanrt__waiter *n;
-    enum chanrt__take take;
-    while ((take = chanrt__wait_take(q, NULL, &n)) == CHANRT__TAKE_ONE) {
-        n->next = NULL;
-        if (*last != NULL) (*last)->next = n;
-        else *first = n;
-        *last = n;
-    }
-    return take != CHANRT__TAKE_BUSY;
-}
-
 static int chanrt__chan_close(struct chanrt__chan *c) {
     struct chanrt__waiter *receivers = NULL, *senders = NULL, *r_last = NULL, *s_last = NULL;
     size_t elem = c->elem;
@@ -3692,8 +3686,8 @@ static int chanrt__chan_close(struct chanrt__chan *c) {
     }
     chanrt__atom_store_rel(&c->a_closed, 1); // [peek]
     chanrt__chan_changed(c);
-    for (uint32_t tries = 0; !chanrt__chan_detach_locked(&c->recvq, &receivers, &r_last) ||
-                             !chanrt__chan_detach_locked(&c->sendq, &senders, &s_last);) {
+    for (uint32_t tries = 0; !chanrt__wait_take_all(&c->recvq, &receivers, &r_last) ||
+                             !chanrt__wait_take_all(&c->sendq, &senders, &s_last);) {
         chanrt__os_unlock(&c->a_lock);
         chanrt__os_back_off(&tries);
         chanrt__os_lock(&c->a_lock);
@@ -4066,7 +4060,7 @@ CHANRT_API int chanrt_x_select_run(struct chanrt_x_select *s) {
 
 //------------------------------------------------------------------------------
 // >>timer    Timers as channels of one instant, or as tasks to come.
-//   uses    port atom os list task sched wait chan
+//   uses    port fail atom os list task sched wait chan
 //   owns    struct chanrt_timer
 //   lock    the timer heap's, then the timer's channel: the only order of two locks
 //   laws    After stop or reset no earlier instant can be received: firing puts the
@@ -4258,7 +4252,7 @@ CHANRT_API int chanrt_wg_add(chanrt_waitgroup *wg, int n) {
         }
         wg->x_count = count;
         if (count == 0 && wg->x_queue.a_first != NULL)
-            chanrt__chan_detach_locked(&wg->x_queue, &first, &last); // no select: never busy
+            chanrt__wait_take_all(&wg->x_queue, &first, &last); // no select: never busy
     }
     chanrt__os_unlock(&wg->a_lock);
     for (struct chanrt__waiter *next; first != NULL; first = next) {
@@ -4329,7 +4323,8 @@ static bool chanrt__inside_running(struct chanrt__task *t) {
 static void chanrt__inside_print(FILE *f, struct chanrt__task *t, int64_t now) {
     const chanrt_x_site *site = chanrt__atom_load(&t->a_site);
     uint8_t reason = chanrt__atom_load(&t->a_reason);
-    fprintf(f, "task %llu \"%s\" [", (unsigned long long)chanrt__atom_load(&t->a_id), chanrt__atom_load(&t->a_name));
+    fprintf(f, "task %llu \"%s\" [", (unsigned long long)chanrt__atom_load(&t->a_id),
+            chanrt__atom_load(&t->a_name));
     if (reason == CHANRT__NOT_WAITING) {
         fputs(chanrt__inside_running(t) ? "running" : "runnable", f);
     } else {
