@@ -1411,49 +1411,64 @@ static void chanrt__os_huge(void *p, size_t size, bool yes) {
 #endif
 }
 
-// Makes n ranges of `size` bytes, `stride` apart, fault on access. Guard advice (Linux 6.13)
-// needs no mapping of its own; mprotect splits the mapping, and vm.max_map_count ends it.
-static void chanrt__os_guard(char *first, size_t size, size_t stride, int n) {
-#if CHANRT_GUARD
-    int kept = errno;
-    static int mode = CHANRT_GUARD; // 2 advice, 1 mprotect, 0 none; only ever falls
-#if CHANRT__LINUX && CHANRT_GUARD >= 2
-    enum { GUARD_INSTALL = 102, SELF = -10000, BATCH = 64 };
-    while (chanrt__atom_load(&mode) == 2 && n > 0) {
-        struct {
-            void *base;
-            size_t len;
-        } ranges[BATCH];
-        int k = n < BATCH ? n : BATCH;
-        for (int i = 0; i < k; i++) {
-            ranges[i].base = first + (size_t)i * stride;
-            ranges[i].len = size;
-        }
-        long done = CHANRT__FAULT(guard) ? -1 : syscall(440, SELF, ranges, k, GUARD_INSTALL, 0);
-        if (done != (long)size * k) {
-            for (int i = 0; i < k && chanrt__atom_load(&mode) == 2; i++)
-                if (CHANRT__FAULT(guard) ||
-                    syscall(SYS_madvise, ranges[i].base, size, GUARD_INSTALL) != 0)
-                    chanrt__atom_store(&mode, 1);
-            if (chanrt__atom_load(&mode) != 2) break;
-        }
-        first += (size_t)k * stride;
-        n -= k;
+// How guard pages are made: 2 by advice, 1 by mprotect, 0 not at all. It only ever falls.
+static int chanrt__os_guard_mode = CHANRT__LINUX || CHANRT_GUARD < 2 ? CHANRT_GUARD : 1;
+
+// By advice (Linux 6.13), which needs no mapping of its own: n ranges, at most 64, in one call or
+// one by one. Emulators accept advice they do not know, so the first guard is tried out: a system
+// call that reads its argument there must fail.
+static bool chanrt__os_guard_by_advice(char *first, size_t size, size_t stride, int n) {
+#if CHANRT__LINUX
+    enum { GUARD_INSTALL = 102, PROCESS_MADVISE = 440, SELF = -10000 };
+    struct {
+        void *base;
+        size_t len;
+    } ranges[64];
+    if (CHANRT__FAULT(guard)) return false;
+    for (int i = 0; i < n; i++) {
+        ranges[i].base = first + (size_t)i * stride;
+        ranges[i].len = size;
     }
-#else
-    if (mode == 2) mode = 1;
-#endif
-    for (; chanrt__atom_load(&mode) == 1 && n > 0; n--, first += stride) {
-        if (CHANRT__FAULT(mprotect) || mprotect(first, size, PROT_NONE) != 0) {
-            chanrt__atom_store(&mode, 0);
-            chanrt__fail_say("no more guard pages: stacks made from now on have none; "
-                             "raise vm.max_map_count");
-        }
+    long done = syscall(PROCESS_MADVISE, SELF, ranges, n, GUARD_INSTALL, 0);
+    for (int i = 0; done != (long)size * n && i < n; i++)
+        if (syscall(SYS_madvise, ranges[i].base, size, GUARD_INSTALL) != 0) return false;
+    static uint32_t tried;
+    if (!chanrt__atom_load(&tried)) {
+        enum { SIGNALS_TO_ADD = 0, SET_BYTES = 8 }; // none, if the guard is a page of zeros
+        if (syscall(SYS_rt_sigprocmask, SIGNALS_TO_ADD, first, NULL, SET_BYTES) == 0) return false;
+        chanrt__atom_store(&tried, 1);
     }
-    errno = kept;
+    return true;
 #else
     (void)first, (void)size, (void)stride, (void)n;
+    return false;
 #endif
+}
+
+// By mprotect, which splits the mapping: it stops while the program has mappings left.
+static uint32_t chanrt__os_guards_protected;
+
+static bool chanrt__os_guard_by_mprotect(char *first, size_t size, size_t stride, int n) {
+    enum { MOST = 24000 }; // of the 65530 that vm.max_map_count allows by default, two each
+    for (int i = 0; i < n; i++) {
+        if (chanrt__atom_add(&chanrt__os_guards_protected, 1) >= MOST || CHANRT__FAULT(mprotect) ||
+            mprotect(first + (size_t)i * stride, size, PROT_NONE) != 0)
+            return false;
+    }
+    return true;
+}
+
+// Makes n ranges of `size` bytes, `stride` apart, fault on access.
+static void chanrt__os_guard(char *first, size_t size, size_t stride, int n) {
+    int *mode = &chanrt__os_guard_mode, kept = errno;
+    if (chanrt__atom_load(mode) == 2 && !chanrt__os_guard_by_advice(first, size, stride, n))
+        chanrt__atom_store(mode, 1);
+    if (chanrt__atom_load(mode) == 1 && !chanrt__os_guard_by_mprotect(first, size, stride, n)) {
+        chanrt__atom_store(mode, 0);
+        chanrt__fail_say("no more guard pages: stacks made from now on have none "
+                         "(Linux 6.13 needs no mappings for them; see vm.max_map_count)");
+    }
+    errno = kept;
 }
 
 //------------------------------------------------------------------------------
@@ -1817,6 +1832,7 @@ static void chanrt__stack_shutdown(void) {
         pthread_mutex_destroy(&k->mutex);
         *k = (struct chanrt__stack_class){ .free = NULL };
     }
+    chanrt__atom_store(&chanrt__os_guards_protected, 0);
 }
 
 //------------------------------------------------------------------------------
