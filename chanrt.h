@@ -1138,7 +1138,7 @@ static long chanrt__os_threads(void) {
 #if CHANRT__LINUX
     struct stat s;
     if (stat("/proc/self/task", &s) == 0 && s.st_nlink > 2)
-        return (long)s.st_nlink - 2 - (CHANRT__TSAN ? 1 : 0); // TSan has a thread of its own
+        return (long)s.st_nlink - 2;
 #endif
     return 0;
 }
@@ -2143,7 +2143,7 @@ struct chanrt__worker {
 static struct {
     pthread_mutex_t mutex;
     uint32_t a_running, a_stop;
-    int count, cpus;
+    int count, a_cpus;
     struct chanrt__worker *workers;
     size_t bytes;                      // of their mapping
     int stack_class;
@@ -2253,29 +2253,55 @@ static inline struct chanrt__task *chanrt__sched_shift(struct chanrt__worker *w)
 // --- waking workers. Whoever makes work visible looks at the announcement afterwards; whoever
 // goes to sleep announces it, fences, and looks at the work again (model/idle.pml). [idle]
 
+// Takes w off the idle list. A keeper that lay down when nobody was busy may sleep for long; with
+// somebody busy there must be one that looks after him, so it loses its office, and the next
+// searcher that stops sees to a new one (model/idle.pml, BUG_BLIND).
 static void chanrt__sched_unlink_idle_locked(struct chanrt__worker *w) {
+    bool blind = chanrt__pool.idle_count == chanrt__pool.count &&
+                 chanrt__atom_load(&chanrt__pool.a_keeper_until) - chanrt_now() >
+                     chanrt__sched_watch_max;
+    if (chanrt__pool.keeper == w || blind) {
+        chanrt__pool.keeper = NULL;
+        chanrt__atom_store(&chanrt__pool.a_keeper_until, CHANRT__FOREVER);
+    }
     if (w->idle_prev != NULL) w->idle_prev->idle_next = w->idle_next;
     else chanrt__pool.idle_first = w->idle_next;
     if (w->idle_next != NULL) w->idle_next->idle_prev = w->idle_prev;
     w->idle = false;
     chanrt__pool.idle_count--;
-    if (chanrt__pool.keeper == w) chanrt__pool.keeper = NULL;
 }
 
-// Wakes w, or an idle worker if w is NULL, counted as searching. The caller has counted it.
+// Wakes w, if it is idle, as a searcher.
 static void chanrt__sched_rouse(struct chanrt__worker *w) {
     pthread_mutex_lock(&chanrt__pool.mutex);
-    if (w == NULL) w = chanrt__pool.idle_first;
-    bool roused = w != NULL && w->idle;
-    if (roused) {
+    bool idle = w != NULL && w->idle;
+    if (idle) {
         chanrt__sched_unlink_idle_locked(w);
-        chanrt__atom_add_seq(&chanrt__pool.a_announce, (uint32_t)-CHANRT__IDLE_ONE); // [idle]
+        chanrt__atom_add_seq(&chanrt__pool.a_announce, // [idle]
+                             CHANRT__SPIN_ONE - (uint32_t)CHANRT__IDLE_ONE);
         chanrt__atom_store_rel(&w->a_wake, 1); // [wake]
         chanrt__pool.a_wakes++;
     }
     pthread_mutex_unlock(&chanrt__pool.mutex);
-    if (roused) chanrt__os_wake(&w->a_wake);
-    else chanrt__atom_add_seq(&chanrt__pool.a_announce, (uint32_t)-CHANRT__SPIN_ONE); // [idle]
+    if (idle) chanrt__os_wake(&w->a_wake);
+}
+
+// Wakes any idle worker; the caller has counted it as searching already. Both counts are right
+// again before the mutex is free: a searcher that does not exist would keep others from waking
+// one (model/idle.pml, BUG_LATESUB).
+static void chanrt__sched_rouse_any(void) {
+    pthread_mutex_lock(&chanrt__pool.mutex);
+    struct chanrt__worker *w = chanrt__pool.idle_first;
+    if (w != NULL) {
+        chanrt__sched_unlink_idle_locked(w);
+        chanrt__atom_add_seq(&chanrt__pool.a_announce, (uint32_t)-CHANRT__IDLE_ONE); // [idle]
+        chanrt__atom_store_rel(&w->a_wake, 1); // [wake]
+        chanrt__pool.a_wakes++;
+    } else {
+        chanrt__atom_add_seq(&chanrt__pool.a_announce, (uint32_t)-CHANRT__SPIN_ONE); // [idle]
+    }
+    pthread_mutex_unlock(&chanrt__pool.mutex);
+    if (w != NULL) chanrt__os_wake(&w->a_wake);
 }
 
 // After work became visible: one searcher is enough, and enough to find all of it, because a
@@ -2285,7 +2311,7 @@ static inline void chanrt__sched_announce_work(void) {
     uint32_t a = chanrt__atom_load(&chanrt__pool.a_announce);
     if (CHANRT__LIKELY((a & 0xffff) == 0 || a >= CHANRT__SPIN_ONE)) return;
     if (chanrt__atom_cas_acqrel(&chanrt__pool.a_announce, a, a + CHANRT__SPIN_ONE)) // [idle]
-        chanrt__sched_rouse(NULL);
+        chanrt__sched_rouse_any();
 }
 
 static void chanrt__sched_push_shared(struct chanrt__task *first, struct chanrt__task *last,
@@ -2316,9 +2342,7 @@ static void chanrt__sched_push_pinned(struct chanrt__task *t) {
     }
     chanrt__os_unlock(&w->a_pinned_lock);
     chanrt__os_light_fence();
-    if ((chanrt__atom_load(&chanrt__pool.a_announce) & 0xffff) == 0) return;
-    chanrt__atom_add_seq(&chanrt__pool.a_announce, CHANRT__SPIN_ONE); // [idle]
-    chanrt__sched_rouse(w);
+    if ((chanrt__atom_load(&chanrt__pool.a_announce) & 0xffff) != 0) chanrt__sched_rouse(w);
 }
 
 // A ready task to the end of w's queue. Someone searching gets a long one at once.
@@ -2374,7 +2398,9 @@ static bool chanrt__sched_stuck_locked(void) {
         if (chanrt__sched_has_work(w) || chanrt__atom_load(&w->a_pinned_len) != 0) return false;
     }
     if (chanrt__atom_load(&chanrt__pool.a_blocked) == 0 && chanrt__sched_live() == 0) return false;
-    return chanrt__os_threads() == chanrt__pool.count + chanrt__atom_load(&chanrt__pool.a_blocked);
+    long others = chanrt__os_threads() - chanrt__pool.count -
+                  chanrt__atom_load(&chanrt__pool.a_blocked);
+    return others == 0 || (CHANRT__TSAN && others == 1); // TSan has a thread of its own, later on
 }
 
 static void chanrt__sched_check_stuck(void) {
@@ -2386,7 +2412,7 @@ static void chanrt__sched_check_stuck(void) {
 // Blocks the calling thread until notified, or the deadline. Returns false on the deadline.
 static bool chanrt__sched_thread_block(int64_t deadline) {
     struct chanrt__os_thread *self = chanrt__os_self();
-    for (int i = 0; i < 200 && chanrt__pool.cpus > 1; i++) {
+    for (int i = 0; i < 200 && chanrt__atom_load(&chanrt__pool.a_cpus) > 1; i++) {
         if (chanrt__atom_load_acq(&self->a_park) == CHANRT__NOTIFIED) break; // [wake]
         chanrt__atom_pause();
     }
@@ -2586,6 +2612,10 @@ static void chanrt__sched_task_main(void) {
 #if CHANRT__TSAN
         s->dirty = !reuse;
 #endif
+        if (!reuse) { // it could get this very stack: from the base, then
+            w->pending = t;
+            t = NULL;
+        }
         chanrt__sched_free_stack(w, s);
         chanrt__sched_switch(w, &w->scratch, t, &w->nothing, true);
     }
@@ -2619,8 +2649,8 @@ static void chanrt__sched_arm(struct chanrt__node *n) {
         return;
     pthread_mutex_lock(&chanrt__pool.mutex);
     struct chanrt__worker *keeper = chanrt__pool.keeper;
+    if (keeper == NULL) keeper = chanrt__pool.idle_first;
     pthread_mutex_unlock(&chanrt__pool.mutex);
-    chanrt__atom_add_seq(&chanrt__pool.a_announce, CHANRT__SPIN_ONE); // [idle]
     chanrt__sched_rouse(keeper);
 }
 
@@ -2854,14 +2884,14 @@ static void chanrt__sched_link_idle_locked(struct chanrt__worker *w, bool keeper
     if (keeper) chanrt__pool.keeper = w;
 }
 
-// How long the keeper may sleep: until the next timer; while others are busy, until the next
-// look at them; while something is blocked that only a thread outside could free, until the
+// How long the keeper may sleep: until the next timer; while others are busy, or were a moment
+// ago, until the next look at them; while something is blocked that only a thread outside could free, until the
 // next look at whether such a thread is left.
 static int64_t chanrt__sched_keeper_until_locked(struct chanrt__worker *w, int64_t now) {
     int64_t until = chanrt__atom_load(&chanrt__pool.a_timer_next), nap = CHANRT__FOREVER;
-    if (chanrt__pool.idle_count < chanrt__pool.count) {
+    if (chanrt__pool.idle_count < chanrt__pool.count || w->watch < chanrt__sched_watch_max) {
         nap = w->watch < chanrt__sched_watch_min ? chanrt__sched_watch_min : w->watch;
-        w->watch = nap < chanrt__sched_watch_max ? nap * 2 : nap;
+        w->watch = nap * 2 < chanrt__sched_watch_max ? nap * 2 : chanrt__sched_watch_max;
     } else if (chanrt__atom_load(&chanrt__pool.a_blocked) > 0 || chanrt__sched_live() > 0) {
         nap = chanrt__pool.checks < 10 ? 20 * CHANRT_MILLISECOND << chanrt__pool.checks / 2
                                        : CHANRT_SECOND;
@@ -2908,8 +2938,6 @@ static bool chanrt__sched_sleep(struct chanrt__worker *w) {
         chanrt__atom_add_seq(&chanrt__pool.a_announce, // [idle]
                              (uint32_t)CHANRT__SPIN_ONE - CHANRT__IDLE_ONE);
     }
-    if (chanrt__pool.keeper == NULL)
-        chanrt__atom_store(&chanrt__pool.a_keeper_until, CHANRT__FOREVER);
     pthread_mutex_unlock(&chanrt__pool.mutex);
     return timeout;
 }
@@ -2920,6 +2948,7 @@ static void chanrt__sched_stop_search(struct chanrt__worker *w) {
     uint32_t a = chanrt__atom_add_seq(&chanrt__pool.a_announce, // [idle]
                                       (uint32_t)-CHANRT__SPIN_ONE) - CHANRT__SPIN_ONE;
     if (a >= CHANRT__SPIN_ONE || (a & 0xffff) == 0) return;
+    chanrt__os_heavy_fence(); // whoever saw us searching has stored what he pushed
     bool more = chanrt__sched_rescan(w);
     pthread_mutex_lock(&chanrt__pool.mutex);
     if (chanrt__pool.keeper == NULL) more = true;
@@ -2936,7 +2965,7 @@ static struct chanrt__task *chanrt__sched_search(struct chanrt__worker *w) {
         int64_t start = chanrt_now(), looked = start, now = start;
         bool look = true;
         uint32_t searchers = chanrt__atom_load(&chanrt__pool.a_announce) / CHANRT__SPIN_ONE;
-        if (searchers * 2 > (uint32_t)chanrt__pool.cpus) spin = false;
+        if (searchers * 2 > (uint32_t)chanrt__pool.a_cpus) spin = false;
         for (;;) {
             w->now = now;
             w->looked = chanrt__atom_load(&w->a_tick);
@@ -3029,7 +3058,6 @@ static void chanrt__sched_join(int started) {
     chanrt__atom_store(&chanrt__pool.a_stop, 1);
     chanrt__os_heavy_fence();
     for (int i = 0; i < started; i++) {
-        chanrt__atom_add_seq(&chanrt__pool.a_announce, CHANRT__SPIN_ONE); // [idle]
         chanrt__sched_rouse(&chanrt__pool.workers[i]);
     }
     for (int i = 0; i < started; i++) pthread_join(chanrt__pool.workers[i].thread, NULL);
@@ -3090,7 +3118,7 @@ static bool chanrt__sched_alloc_workers(int count) {
 static int chanrt__sched_start_locked(int workers, int stack_class) {
     chanrt__os_fences_init();
     chanrt__stack_init();
-    chanrt__pool.cpus = chanrt__os_cpus();
+    chanrt__atom_store(&chanrt__pool.a_cpus, chanrt__os_cpus());
     chanrt__pool.stack_class = stack_class;
     chanrt__pool.task_main = chanrt__sched_task_main;
     if (!chanrt__sched_alloc_workers(workers)) {
@@ -3523,6 +3551,7 @@ static struct chanrt__chan *chanrt__chan_of(const volatile void *ch) {
 }
 
 // The laws, executable: asserted at every unlock when CHANRT_CHECK is 1.
+__attribute__((unused))
 static bool chanrt__chan_open_waiter(const struct chanrt_x_queue *q, bool plain) {
     for (const struct chanrt__waiter *n = q->a_first; n != NULL; n = n->next)
         if (plain ? !n->wait->shared : !n->wait->shared || n->wait->a_claim == CHANRT__OPEN)
@@ -3530,6 +3559,7 @@ static bool chanrt__chan_open_waiter(const struct chanrt_x_queue *q, bool plain)
     return false;
 }
 
+__attribute__((unused))
 static void chanrt__chan_check(const struct chanrt__chan *c) {
     CHANRT_ASSERT(c->a_count <= c->cap);                                                   // C1
     CHANRT_ASSERT(c->a_count == 0 || !chanrt__chan_open_waiter(&c->recvq, true));          // C2

@@ -1,0 +1,103 @@
+# chanrt.h: demo, tests, benchmarks, installation. Whatever is built lies under build/.
+#
+#     make CC=clang test            another compiler
+#     make build/spec/chan          one test program; then build/spec/chan part_of_a_name
+#     make FLAGS=-DCHANRT_DEBUG=1   one more flag for everything
+
+MAKEFLAGS += -j$(shell nproc)
+ifeq ($(origin CC),default)
+CC    := gcc
+endif
+CXX   := $(if $(findstring clang,$(CC)),clang++,g++)
+B     ?= build
+STD   ?= -std=c11
+OPT   ?= -O2 -g
+FLAGS ?=
+WARN  ?= -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wundef -Werror
+ALL    = $(OPT) $(WARN) -pthread -I. -Itests $(FLAGS)
+BUILD  = @mkdir -p $(@D) && $(CC) $(STD) $(ALL)
+NEED   = @CC="$(CC)" tests/tools/need.sh
+
+PREFIX ?= /usr/local
+DEST    = $(DESTDIR)$(PREFIX)
+
+export B CC STD OPT FLAGS WARN SECS SEED
+
+.SECONDARY:
+.SECONDEXPANSION:
+.PHONY: help demo test examples matrix stress bench model lint install uninstall clean
+
+help:       ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo:       ## count the words of this repository with many tasks
+demo: need-demo $(B)/examples/wordcount
+	$(B)/examples/wordcount
+
+test:       ## unit, spec, fail, examples, docs, lint: about a minute
+test: need-test
+	@TEST_SCALE=$${TEST_SCALE:-0.3} tests/run.sh unit spec names fail examples docs lint
+
+examples:   ## build every example, run it, compare what it prints
+examples: need-demo
+	@tests/run.sh examples
+
+matrix:     ## compilers, standards, switches, sanitizers: tests/config/matrix.txt
+matrix: need-test
+	$(NEED) sanitizers valgrind
+	@tests/config/matrix.sh
+
+stress:     ## random load for SECS= seconds a program, from SEED=
+stress: need-test
+	@tests/stress/run.sh
+
+bench:      ## beside Go where go is installed
+	@tests/bench/run.sh
+
+model:      ## check the protocols with Spin
+	$(NEED) spin
+	@tests/model/run.sh
+
+lint:       ## rooms, layering, ordering tags, house style
+	@tests/run.sh lint
+
+install:    ## the header and chanrt.pc, to PREFIX=/usr/local under DESTDIR=
+	install -D -m 644 chanrt.h $(DEST)/include/chanrt.h
+	install -d $(DEST)/share/pkgconfig
+	@tests/tools/pc.sh $(PREFIX) > $(DEST)/share/pkgconfig/chanrt.pc
+	@chmod 644 $(DEST)/share/pkgconfig/chanrt.pc
+
+uninstall:  ## takes them away again
+	rm -f $(DEST)/include/chanrt.h $(DEST)/share/pkgconfig/chanrt.pc
+
+clean:      ## rm -rf build
+	rm -rf build
+
+.PHONY: need-demo need-test
+need-demo:
+	$(NEED) cc stb
+need-test:
+	$(NEED) cc stb cmocka gcc g++ clang
+
+#-------------------------------------------------------------------------------
+# One rule per folder. A white-box test holds the implementation itself.
+
+IMPL  = $(if $(findstring CHANRT_STATIC,$(FLAGS)),,$(B)/impl.o)
+FRAME = chanrt.h tests/test.h $(wildcard tests/spec/*.h tests/unit/*.h tests/stress/*.h)
+
+$(B)/impl.o: tests/impl.c $(FRAME)
+	$(BUILD) -c -o $@ $<
+$(B)/main.o: tests/main.c $(FRAME)
+	$(BUILD) -c -o $@ $<
+$(B)/unit/%: tests/unit/%.c tests/impl.c $(B)/main.o $(FRAME)
+	$(BUILD) -o $@ $< $(B)/main.o -lcmocka
+$(B)/spec/%: tests/spec/%.c $(IMPL) $(B)/main.o $(FRAME)
+	$(BUILD) -o $@ $(filter %.c %.o,$^) -lcmocka
+$(B)/stress/%: tests/stress/%.c $(B)/impl.o $(FRAME)
+	$(BUILD) -o $@ $(filter %.c %.o,$^) -lm
+$(B)/config/%: tests/config/%.cc $(B)/impl.o chanrt.h
+	@mkdir -p $(@D) && $(CXX) -std=c++17 $(filter-out -std=%,$(ALL)) -o $@ $< $(B)/impl.o
+$(B)/config/%: $$(wildcard tests/config/$$*.c tests/config/$$*/*.[ch]) chanrt.h
+	$(BUILD) -o $@ $(filter %.c,$^)
+$(B)/examples/%: $$(wildcard examples/$$*.c examples/$$*/*.[ch]) chanrt.h
+	$(BUILD) -o $@ $(filter %.c,$^) -lm

@@ -1,0 +1,126 @@
+// Fairness: speed must not be bought by starving somebody. And the way in from outside.
+#include "bench.h"
+
+TASK(echo, chan_receiver(int64_t), in, chan_sender(int64_t), out, waitgroup *, wg) {
+    chan_range(int64_t, v, in) chan_send(out, v + 1);
+    wg_done(wg);
+}
+
+// A task that answers, and the two channels to talk to it.
+struct partner {
+    chan(int64_t) there, back;
+    waitgroup     wg;
+};
+
+static void partner_start(struct partner *p) {
+    p->there = chan_make(int64_t, 0);
+    p->back = chan_make(int64_t, 0);
+    wg_add(&p->wg, 1);
+    bench_need(go(echo, p->there, p->back, &p->wg));
+}
+
+static uint64_t partner_trip(struct partner *p, int64_t v) {
+    chan_send(p->there, v);
+    chan_recv(p->back, &v);
+    return (uint64_t)v;
+}
+
+static void partner_stop(struct partner *p) {
+    chan_close(p->there);
+    wg_wait(&p->wg);
+    chan_free(p->there);
+    chan_free(p->back);
+}
+
+uint64_t foreign(struct bench *b) {
+    struct partner p = {0};
+    uint64_t sum = 0;
+    partner_start(&p);
+    bench_begin(b);
+    for (int64_t i = 0; i < b->n; i++) sum += partner_trip(&p, i);
+    bench_end(b);
+    partner_stop(&p);
+    return sum;
+}
+
+//------------------------------------------------------------------------------
+// A hog, a pair and a dozer
+
+TASK(hogging, atomic_bool *, stop, int64_t, until, waitgroup *, wg) {
+    volatile uint64_t v = 1;
+    while (!atomic_load(stop) && chanrt_now() < until) v = bench_work(v, 10);
+    wg_done(wg);
+}
+
+struct naps {
+    int64_t n, most, *late;
+};
+
+TASK(dozer, atomic_bool *, stop, struct naps *, naps, waitgroup *, wg) {
+    do {
+        int64_t start = chanrt_now();
+        task_sleep(CHANRT_MILLISECOND);
+        naps->late[naps->n++] = chanrt_now() - start - CHANRT_MILLISECOND;
+    } while (!atomic_load(stop) && naps->n < naps->most);
+    wg_done(wg);
+}
+
+// hog: n round trips of a pair and a task sleeping 1 ms at a time, beside a task that never
+// yields. a = 0: time per round trip; 1: its 99th percentile; 2: 99th percentile of the lateness.
+uint64_t hog(struct bench *b) {
+    if (chanrt_workers() < 2) bench_skip("needs two workers");
+    const int64_t limit = 5 * CHANRT_SECOND;
+    struct partner p = {0};
+    struct naps naps = { .most = 10000 };
+    naps.late = bench_alloc(naps.most, sizeof *naps.late);
+    int64_t *trips = bench_alloc(b->n, sizeof *trips);
+    atomic_bool stop = false;
+    uint64_t sum = 0;
+    waitgroup wg = {0};
+    wg_add(&wg, 2);
+    bench_need(go(hogging, &stop, chanrt_now() + limit, &wg));
+    bench_need(go(dozer, &stop, &naps, &wg));
+    partner_start(&p);
+    bench_begin(b);
+    for (int64_t i = 0; i < b->n; i++) {
+        int64_t start = chanrt_now();
+        sum += partner_trip(&p, i);
+        trips[i] = chanrt_now() - start;
+    }
+    bench_end(b);
+    atomic_store(&stop, true);
+    partner_stop(&p);
+    wg_wait(&wg);
+    if (b->a == 1) b->value = bench_percentile(trips, b->n, 99);
+    if (b->a == 2) b->value = bench_percentile(naps.late, naps.n, 99);
+    free(naps.late);
+    free(trips);
+    return sum;
+}
+
+TASK(yielding, atomic_bool *, stop, int64_t *, turns, waitgroup *, wg) {
+    while (!atomic_load(stop)) {
+        ++*turns;
+        task_yield();
+    }
+    wg_done(wg);
+}
+
+// bystander: the time between turns of a task that only yields, beside a ping-pong pair.
+uint64_t bystander(struct bench *b) {
+    struct partner p = {0};
+    atomic_bool stop = false;
+    int64_t turns = 0;
+    uint64_t sum = 0;
+    waitgroup wg = {0};
+    wg_add(&wg, 1);
+    bench_need(go(yielding, &stop, &turns, &wg));
+    partner_start(&p);
+    for (int64_t i = 0; i < b->n; i++) sum += partner_trip(&p, i);
+    bench_end(b);
+    atomic_store(&stop, true);
+    partner_stop(&p);
+    wg_wait(&wg);
+    b->value = (double)b->wall / (double)(turns + 1);
+    return sum;
+}

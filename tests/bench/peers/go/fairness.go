@@ -1,0 +1,113 @@
+package main
+
+import (
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+func echo(in <-chan int64, out chan<- int64) {
+	for v := range in {
+		out <- v + 1
+	}
+}
+
+// foreign runs on the main thread, which main has bound.
+func foreign(b *bench) uint64 {
+	there, back := make(chan int64), make(chan int64)
+	go echo(there, back)
+	var sum int64
+	for i := int64(0); i < b.n; i++ {
+		there <- i
+		sum += <-back
+	}
+	close(there)
+	return uint64(sum)
+}
+
+func hogging(stop *atomic.Bool, until time.Duration, wg *sync.WaitGroup) {
+	v := uint64(1)
+	for !stop.Load() && now() < until {
+		v = work(v, 10)
+	}
+	wg.Done()
+}
+
+func dozer(stop *atomic.Bool, late *[]time.Duration, wg *sync.WaitGroup) {
+	for {
+		start := now()
+		time.Sleep(time.Millisecond)
+		*late = append(*late, now()-start-time.Millisecond)
+		if stop.Load() {
+			break
+		}
+	}
+	wg.Done()
+}
+
+// hog: n round trips of a pair and a task sleeping 1 ms at a time, beside a task that never
+// yields. a = 0: time per round trip; 1: its 99th percentile; 2: 99th percentile of the lateness.
+func hog(b *bench) uint64 {
+	if runtime.GOMAXPROCS(0) < 2 {
+		os.Exit(77)
+	}
+	const limit = 5 * time.Second
+	var stop atomic.Bool
+	var wg sync.WaitGroup
+	var late []time.Duration
+	there, back := make(chan int64), make(chan int64)
+	trips := make([]time.Duration, b.n)
+	wg.Add(2)
+	go hogging(&stop, now()+limit, &wg)
+	go dozer(&stop, &late, &wg)
+	go echo(there, back)
+	var sum int64
+	b.begin()
+	for i := range trips {
+		start := now()
+		there <- int64(i)
+		sum += <-back
+		trips[i] = now() - start
+	}
+	b.end()
+	stop.Store(true)
+	close(there)
+	wg.Wait()
+	if b.a == 1 {
+		b.value = percentile(trips, 99)
+	} else if b.a == 2 {
+		b.value = percentile(late, 99)
+	}
+	return uint64(sum)
+}
+
+func yielding(stop *atomic.Bool, turns *int64, wg *sync.WaitGroup) {
+	for !stop.Load() {
+		*turns++
+		runtime.Gosched()
+	}
+	wg.Done()
+}
+
+// bystander: the time between turns of a task that only yields, beside a ping-pong pair.
+func bystander(b *bench) uint64 {
+	var stop atomic.Bool
+	var wg sync.WaitGroup
+	var turns, sum int64
+	there, back := make(chan int64), make(chan int64)
+	wg.Add(1)
+	go yielding(&stop, &turns, &wg)
+	go echo(there, back)
+	for i := int64(0); i < b.n; i++ {
+		there <- i
+		sum += <-back
+	}
+	b.end()
+	stop.Store(true)
+	close(there)
+	wg.Wait()
+	b.value = float64(b.wall.Nanoseconds()) / float64(turns+1)
+	return uint64(sum)
+}

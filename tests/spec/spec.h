@@ -1,0 +1,195 @@
+// spec.h - parties for the tests of the language: crowds of tasks and of ordinary threads,
+// and the proof that somebody is blocked.
+#ifndef SPEC_H
+#define SPEC_H
+
+#include "test.h"
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+// A body that a task and a thread can both run; p points to what it works on.
+#define PARTY(name, type, p)                                                               \
+    static void name##_body(type *p);                                                      \
+    TASK(name, type *, p) { name##_body(p); }                                              \
+    __attribute__((unused)) static void *name##_thread(void *p) {                          \
+        atomic_int *self = thread_begins();                                                \
+        name##_body(p);                                                                    \
+        atomic_store(self, 0);                                                             \
+        return NULL;                                                                       \
+    }                                                                                      \
+    static void name##_body(type *p)
+
+// For a place that may not be reached.
+#define NEVER(why) test_check(false, why, __FILE__, __LINE__)
+
+enum { CROWD_THREADS = 16 };
+
+// The system's numbers of the threads that are parties now.
+static atomic_int party_threads[2 * CROWD_THREADS];
+
+static inline atomic_int *thread_begins(void) {
+    for (size_t i = 0;; i = (i + 1) % (2 * CROWD_THREADS)) {
+        int none = 0;
+        int self = (int)syscall(SYS_gettid);
+        if (atomic_compare_exchange_strong(&party_threads[i], &none, self)) return &party_threads[i];
+    }
+}
+
+struct crowd {
+    waitgroup wg;
+    pthread_t threads[CROWD_THREADS];
+    int n_threads;
+};
+
+#define crowd_task(c, name, ...)  CHECK_EQ(wg_go(&(c)->wg, name, __VA_ARGS__), 0)
+#define crowd_thread(c, name, p)  crowd_start_thread((c), name##_thread, (p))
+
+// A task or a thread.
+#define crowd_add(c, as_thread, name, p)                                                   \
+    do {                                                                                   \
+        if (as_thread) crowd_thread(c, name, p);                                           \
+        else crowd_task(c, name, p);                                                       \
+    } while (0)
+
+static inline void crowd_start_thread(struct crowd *c, void *(*run)(void *), void *arg) {
+    if (!CHECK(c->n_threads < CROWD_THREADS)) return;
+    if (CHECK_EQ(pthread_create(&c->threads[c->n_threads], NULL, run, arg), 0)) c->n_threads++;
+}
+
+// Waits until every party has ended; the crowd can be used again.
+static inline void crowd_join(struct crowd *c) {
+    while (c->n_threads > 0) pthread_join(c->threads[--c->n_threads], NULL);
+    wg_wait(&c->wg);
+}
+
+// How many tasks the runtime says are blocked in a channel operation or a select.
+static inline int tasks_blocked(void) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+    chanrt_dump(f);
+    fclose(f);
+    int n = 0;
+    for (char *at = text; (at = strchr(at, '[')) != NULL; at++) {
+        n += !strncmp(at, "[chan ", 6) || !strncmp(at, "[select", 7);
+    }
+    free(text);
+    return n;
+}
+
+// How many of the party threads sleep: in what they do here, that is in the runtime.
+static inline int threads_asleep(void) {
+    int n = 0;
+    for (size_t i = 0; i < 2 * CROWD_THREADS; i++) {
+        char path[64], line[64] = "";
+        snprintf(path, sizeof path, "/proc/self/task/%d/stat", atomic_load(&party_threads[i]));
+        FILE *f = fopen(path, "r");
+        if (f == NULL) continue;
+        if (fgets(line, sizeof line, f) != NULL) n += strstr(line, ") S ") != NULL;
+        fclose(f);
+    }
+    return n;
+}
+
+// Returns once n parties are blocked. No channel could tell: a party that is about to block
+// cannot say that it has. Seen twice, because a thread may sleep for a moment elsewhere.
+static inline void until_blocked(int n) {
+    int64_t deadline = chanrt_now() + 10000 * test_unit;
+    for (int seen = 0; seen < 2;) {
+        int now = tasks_blocked() + threads_asleep();
+        seen = now == n ? seen + 1 : 0;
+        if (chanrt_now() > deadline) {
+            CHECK_EQ(now, n);
+            return;
+        }
+        task_sleep(20 * CHANRT_MICROSECOND);
+    }
+}
+
+// xorshift: small, seeded, good enough to vary the timing.
+static inline uint32_t dice(uint32_t *state) {
+    *state ^= *state << 13;
+    *state ^= *state >> 17;
+    return *state ^= *state << 5;
+}
+
+// Burns a little time without entering the runtime.
+static inline void spin(uint32_t turns) {
+    for (volatile uint32_t i = 0; i < turns; i = i + 1) continue;
+}
+
+// A meeting point for two that must leave it at the same instant; a channel would order them.
+static inline void meet(atomic_int *gate, int generation) {
+    atomic_fetch_add(gate, 1);
+    for (int turn = 0; atomic_load(gate) < 2 * generation; turn++) {
+        if (turn % 64 == 63) sched_yield();
+    }
+}
+
+// Puts the calling thread and another one on two CPUs, for races that need both to run at
+// once: on a busy machine the system likes to keep a pair that meets often on one. Yields
+// what set_free needs.
+static inline cpu_set_t apart(pthread_t other) {
+    cpu_set_t all, one;
+    pthread_getaffinity_np(pthread_self(), sizeof all, &all);
+    pthread_t threads[2] = { pthread_self(), other };
+    if (pthread_equal(threads[0], other)) return all;
+    int k = 0;
+    for (size_t cpu = 0; cpu < CPU_SETSIZE && k < 2; cpu++) {
+        if (!CPU_ISSET(cpu, &all)) continue;
+        CPU_ZERO(&one);
+        CPU_SET(cpu, &one);
+        pthread_setaffinity_np(threads[k++], sizeof one, &one);
+    }
+    return all;
+}
+
+static inline void set_free(cpu_set_t all) {
+    pthread_setaffinity_np(pthread_self(), sizeof all, &all);
+}
+
+// Stalls: stall(thread) stops it wherever it is just then, between two loads of a fast path
+// as well as anywhere else, until the caller says unstall() or a few microseconds are over
+// (it may hold a lock that the caller needs). Races of a few instructions need this.
+static atomic_int stalled_until_zero;
+
+// For one who wants to be stalled in the middle of a short act: phase is 0 before it, 1 in
+// it, 2 after it; what the stall met moves the start of the next act towards it.
+static struct {
+    volatile sig_atomic_t phase, met;
+    int delay;
+} aim;
+
+static inline void aim_begin(uint32_t *seed) {
+    aim.delay += aim.met == 2 ? 16 : aim.met == 0 ? -16 : 0;
+    if (aim.delay < 0) aim.delay = 0;
+    aim.phase = aim.met = 0;
+    spin((uint32_t)aim.delay + dice(seed) % 32);
+    aim.phase = 1;
+}
+
+static inline void aim_end(void) { aim.phase = 2; }
+
+static inline void stall_here(int signo) {
+    (void)signo;
+    aim.met = aim.phase;
+    for (int i = 0; i < 20000 && atomic_load(&stalled_until_zero); i++) continue;
+}
+
+static inline void stall(pthread_t thread) {
+    static bool ready;
+    if (!ready) {
+        struct sigaction act = { .sa_handler = stall_here, .sa_flags = SA_RESTART };
+        sigaction(SIGUSR2, &act, NULL);
+        ready = true;
+    }
+    atomic_store(&stalled_until_zero, 1);
+    pthread_kill(thread, SIGUSR2);
+}
+
+static inline void unstall(void) { atomic_store(&stalled_until_zero, 0); }
+
+#endif

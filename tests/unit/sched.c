@@ -1,0 +1,196 @@
+// sched.c - one worker's queue: order, budget, what a thief takes, and the lock that is
+// cheap for the owner.
+#include "unit.h"
+
+static struct chanrt__worker owner, thief;
+static struct chanrt__stack started;       // what makes a task one that has begun
+
+static struct chanrt__task *some_tasks(int n, struct chanrt__stack *stack) {
+    static struct chanrt__task tasks[2048];
+    memset(tasks, 0, sizeof tasks);
+    for (int i = 0; i < n; i++) tasks[i].stack = stack;
+    return tasks;
+}
+
+static void blank_workers(void) {
+    memset(&owner, 0, sizeof owner);
+    memset(&thief, 0, sizeof thief);
+}
+
+//------------------------------------------------------------------------------
+// Order.
+
+TEST(ready_tasks_run_first_come_first_served) {
+    blank_workers();
+    struct chanrt__task *t = some_tasks(10, &started);
+    for (int i = 0; i < 10; i++) chanrt__sched_push(&owner, &t[i]);
+    CHECK_EQ(owner.a_len, 10);
+    for (int i = 0; i < 10; i++) CHECK(chanrt__sched_pop(&owner) == &t[i]);
+    CHECK(chanrt__sched_pop(&owner) == NULL);
+    CHECK_EQ(owner.a_len, 0);
+}
+
+TEST(tasks_yet_to_start_run_youngest_first_until_they_are_old) {
+    blank_workers();
+    struct chanrt__task *t = some_tasks(10, NULL);
+    for (int i = 0; i < 4; i++) chanrt__sched_push(&owner, &t[i]);
+    owner.budget = CHANRT__LIFO_BUDGET;
+    CHECK(chanrt__sched_pop(&owner) == &t[3]);
+    chanrt__sched_age(&owner);
+    for (int i = 4; i < 6; i++) chanrt__sched_push(&owner, &t[i]);
+    CHECK_EQ(owner.a_len, 5);
+    owner.budget = 0;                      // from now on only what is queued
+    CHECK(chanrt__sched_pop(&owner) == &t[2]);
+    CHECK(chanrt__sched_pop(&owner) == &t[5]);
+    CHECK(chanrt__sched_pop(&owner) == &t[4]);
+    CHECK(chanrt__sched_pop(&owner) == &t[1]);
+    CHECK(chanrt__sched_pop(&owner) == &t[0]);
+    CHECK_EQ(owner.a_len, 0);
+}
+
+TEST(one_made_ready_is_next_and_the_former_next_is_queued) {
+    blank_workers();
+    struct chanrt__task *t = some_tasks(3, &started);
+    owner.budget = CHANRT__LIFO_BUDGET;
+    for (int i = 0; i < 3; i++) chanrt__sched_push_next(&owner, &t[i]);
+    CHECK(owner.a_next == &t[2]);
+    CHECK(chanrt__sched_pop(&owner) == &t[2]);
+    CHECK(chanrt__sched_pop(&owner) == &t[0]);
+    CHECK(chanrt__sched_pop(&owner) == &t[1]);
+}
+
+TEST(hand_offs_have_a_budget) {
+    blank_workers();
+    struct chanrt__task *t = some_tasks(2, &started);
+    owner.budget = CHANRT__LIFO_BUDGET;
+    for (int turn = 0; turn < 3; turn++) {
+        chanrt__sched_push(&owner, &t[1]);
+        int in_a_row = 0;
+        for (;; in_a_row++) {              // t[0] makes itself ready again and again
+            chanrt__sched_push_next(&owner, &t[0]);
+            if (chanrt__sched_pop(&owner) == &t[1] || in_a_row > 1000) break;
+            CHECK(owner.a_next == NULL);
+        }
+        CHECK_EQ(in_a_row, CHANRT__LIFO_BUDGET);
+        CHECK(chanrt__sched_pop(&owner) == &t[0]);
+        owner.budget = CHANRT__LIFO_BUDGET;
+    }
+}
+
+//------------------------------------------------------------------------------
+// What a thief takes.
+
+static int length(const struct chanrt__task *t) {
+    int n = 0;
+    for (; t != NULL; t = t->next) n++;
+    return n;
+}
+
+TEST(thief_takes_the_older_half_of_those_that_wait) {
+    const int lengths[] = { 1, 2, 3, 10, 11, 2000 }, taken[] = { 1, 1, 2, 5, 6, 256 };
+    for (int k = 0; k < 6; k++) {
+        blank_workers();
+        struct chanrt__task *t = some_tasks(lengths[k], &started);
+        for (int i = 0; i < lengths[k]; i++) chanrt__sched_push(&owner, &t[i]);
+        struct chanrt__sched_list cut = chanrt__sched_cut(&owner);
+        CHECK_EQ(cut.n, taken[k]);
+        CHECK_EQ(length(cut.first), taken[k]);
+        CHECK(cut.first == &t[0] && cut.last == &t[taken[k] - 1]);
+        CHECK_EQ(owner.a_len, lengths[k] - taken[k]);
+        CHECK_EQ(length(owner.head), lengths[k] - taken[k]);
+    }
+}
+
+TEST(thief_leaves_the_youngest_that_have_yet_to_start) {
+    const int lengths[] = { 1, 2, 3, 10, 2000 }, kept[] = { 0, 1, 1, 5, 256 };
+    for (int k = 0; k < 5; k++) {
+        blank_workers();
+        struct chanrt__task *t = some_tasks(lengths[k], NULL);
+        for (int i = 0; i < lengths[k]; i++) chanrt__sched_push(&owner, &t[i]);
+        struct chanrt__sched_list cut = chanrt__sched_cut(&owner);
+        CHECK_EQ(cut.n, lengths[k] - kept[k]);
+        CHECK_EQ(length(cut.first), lengths[k] - kept[k]);
+        CHECK(cut.last == &t[0]);
+        CHECK_EQ(owner.a_len, kept[k]);
+        CHECK_EQ(owner.fresh_len, kept[k]);
+        CHECK_EQ(length(owner.fresh), kept[k]);
+        if (kept[k] > 0) CHECK(owner.fresh == &t[lengths[k] - 1] && owner.fresh_last->next == NULL);
+    }
+}
+
+TEST(thief_takes_the_next_one_last_of_all) {
+    blank_workers();
+    struct chanrt__task *t = some_tasks(1, &started);
+    CHECK(chanrt__sched_rob(&thief, &owner) == NULL);
+    CHECK_EQ(thief.a_steals, 0);
+    chanrt__sched_push_next(&owner, &t[0]);
+    CHECK(chanrt__sched_rob(&thief, &owner) == &t[0]);
+    CHECK(owner.a_next == NULL && !chanrt__sched_has_work(&owner));
+    CHECK_EQ(thief.a_steals, 1);
+}
+
+TEST(only_one_thief_at_a_time) {
+    blank_workers();
+    struct chanrt__task *t = some_tasks(1, &started);
+    chanrt__sched_push(&owner, &t[0]);
+    owner.a_thief = 1;
+    CHECK(chanrt__sched_rob(&thief, &owner) == NULL);
+    owner.a_thief = 0;
+    CHECK(chanrt__sched_rob(&thief, &owner) == &t[0]);
+}
+
+//------------------------------------------------------------------------------
+// The lock between owner and thief. Each task is run once; `ran` is not atomic, so that a
+// sanitizer sees a theft that does not order what came before.
+
+static long n_tasks;
+static struct chanrt__task *crowd;
+static unsigned char *ran;
+static atomic_bool owner_is_done;
+
+static void run_one_task(struct chanrt__task *t) {
+    ran[t - crowd]++;
+}
+
+static void *steal_all_along(void *unused) {
+    while (!atomic_load(&owner_is_done)) {
+        for (struct chanrt__task *t = chanrt__sched_rob(&thief, &owner); t != NULL;
+             t = chanrt__sched_pop(&thief))
+            run_one_task(t);
+    }
+    return unused;
+}
+
+TEST(owner_and_thief_lose_nothing_and_double_nothing) {
+    blank_workers();
+    chanrt__os_fences_init();
+    n_tasks = test_rounds(20000);
+    crowd = calloc((size_t)n_tasks, sizeof *crowd);
+    ran = calloc((size_t)n_tasks, 1);
+    atomic_store(&owner_is_done, false);
+    pthread_t other;
+    pthread_create(&other, NULL, steal_all_along, NULL);
+
+    uint32_t seed = 4711;
+    for (long i = 0; i < n_tasks; i++) {
+        crowd[i].stack = dice(&seed) % 2 ? &started : NULL;
+        if (dice(&seed) % 2) chanrt__sched_push(&owner, &crowd[i]);
+        else chanrt__sched_push_next(&owner, &crowd[i]);
+        struct chanrt__task *t = dice(&seed) % 3 ? chanrt__sched_pop(&owner) : NULL;
+        if (t != NULL) run_one_task(t);
+        if (i != n_tasks / 2) continue;
+        while (chanrt__atom_load(&thief.a_steals) == 0 && chanrt__sched_has_work(&owner))
+            sched_yield();                 // there is something to steal: it will be stolen
+    }
+    for (struct chanrt__task *t; (t = chanrt__sched_pop(&owner)) != NULL;) run_one_task(t);
+    atomic_store(&owner_is_done, true);
+    pthread_join(other, NULL);
+
+    long once = 0;
+    for (long i = 0; i < n_tasks; i++) once += ran[i] == 1;
+    CHECK_EQ(once, n_tasks);
+    CHECK_EQ(owner.a_len + thief.a_len, 0);
+    CHECK(thief.a_steals > 0);
+    free(crowd);
+    free(ran);
+}

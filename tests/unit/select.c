@@ -1,0 +1,160 @@
+// select.c - the order cases are queued in, the exactness of a default, and what is left behind.
+#include "unit.h"
+
+//------------------------------------------------------------------------------
+// Order.
+
+TEST(cases_are_sorted_by_address_without_those_that_have_none) {
+    enum { MOST = 100 };
+    static char addresses[40];
+    uint32_t seed = 5;
+    for (int n = 0; n <= MOST; n++) {
+        chan_case cases[MOST];
+        int order[MOST], seen[MOST] = {0}, channels = 0;
+        for (int i = 0; i < n; i++) {
+            uint32_t at = dice(&seed) % 41;            // 40: none
+            cases[i].x_chan = at < 40 ? &addresses[at] : NULL;
+            channels += at < 40;
+        }
+        CHECK_EQ(chanrt__select_sort(cases, n, order), channels);
+        for (int i = 0; i < channels; i++) {
+            CHECK(cases[order[i]].x_chan != NULL && seen[order[i]]++ == 0);
+            if (i > 0) CHECK((uintptr_t)cases[order[i - 1]].x_chan <=
+                             (uintptr_t)cases[order[i]].x_chan);
+        }
+    }
+}
+
+//------------------------------------------------------------------------------
+// Exactness: the token is always in one of the channels, though never for long in one.
+// A poll that looks at one after the other would miss it now and then.
+
+static chan(int) here, there;
+static atomic_bool enough;
+
+static void *carry_about(void *unused) {
+    while (!atomic_load(&enough)) {
+        CHECK_EQ(chan_send(there, 1), 0);              // there are two of it for a moment
+        CHECK_EQ(chan_recv(here, NULL), 0);
+        CHECK_EQ(chan_send(here, 1), 0);
+        CHECK_EQ(chan_recv(there, NULL), 0);
+    }
+    return unused;
+}
+
+TEST(poll_never_misses_what_is_always_somewhere) {
+    pthread_t carrier;
+    int value;
+    here = chan_make(int, 3);
+    there = chan_make(int, 3);
+    CHECK_EQ(chan_send(here, 1), 0);
+    atomic_store(&enough, false);
+    pthread_create(&carrier, NULL, carry_about, NULL);
+    long missed = 0;
+    for (long i = test_rounds(100000); i > 0; i--) {
+        chan_case cases[] = { case_recv(here, &value), case_recv(there, &value) };
+        int won = chanrt__select_poll(cases, 2, i % 2 == 0, true);
+        missed += won < 0;
+        if (won >= 0) CHECK_EQ(chan_send(won == 0 ? here : there, 1), 0);      // put it back
+    }
+    CHECK_EQ(missed, 0);
+    atomic_store(&enough, true);
+    pthread_join(carrier, NULL);
+    chan_free(here);
+    chan_free(there);
+}
+
+TEST(poll_of_nothing_ready_takes_nothing) {
+    int v = 7;
+    here = chan_make(int, 1);
+    there = chan_make(int, 0);
+    CHECK_EQ(chan_send(here, 1), 0);
+    chan(int) none = NULL;
+    chan_case cases[] = { case_send(here, &v), case_recv(there, &v), case_send(there, &v),
+                          case_recv(none, &v) };
+    CHECK_EQ(chanrt__select_poll(cases, 4, false, true), -1);
+    CHECK_EQ(chanrt__select_poll(cases, 4, true, false), -1);
+    CHECK_EQ(chan_len(here), 1);
+    CHECK_EQ(v, 7);
+    chan_free(here);
+    chan_free(there);
+}
+
+//------------------------------------------------------------------------------
+// What is left behind.
+
+static bool nobody_waits(const volatile void *ch) {
+    const struct chanrt__chan *c = chanrt__chan_of(ch);
+    return c->recvq.a_first == NULL && c->recvq.claims == 0 &&
+           c->sendq.a_first == NULL && c->sendq.claims == 0;
+}
+
+enum { MANY = 20 };
+
+TASK(wait_for_many, chan(int) *, all, int64_t, ns, int, expected) {
+    int v = 0;
+    chan_case cases[MANY];
+    for (int i = 0; i < MANY; i++) cases[i] = case_recv(all[i], &v);
+    CHECK_EQ(chan_select_n(cases, MANY, ns), expected);
+    if (expected >= 0) CHECK_EQ(v, 1000 + expected);
+}
+
+TEST(every_node_is_left_again) {
+    chan(int) all[MANY];
+    for (int i = 0; i < MANY; i++) all[i] = chan_make(int, 0);
+    for (int i = 0; i < MANY; i++) {
+        waitgroup wg = {0};
+        CHECK_EQ(wg_go(&wg, wait_for_many, all, i % 5 ? -1 : 200000, i % 5 ? i : -1), 0);
+        if (i % 5) CHECK_EQ(chan_send(all[i], 1000 + i), 0);
+        wg_wait(&wg);
+        for (int k = 0; k < MANY; k++) CHECK(nobody_waits(all[k]));
+    }
+    wait_for_many(all, 1000, -1);                      // a thread, too
+    for (int k = 0; k < MANY; k++) CHECK(nobody_waits(all[k]));
+    for (int i = 0; i < MANY; i++) chan_free(all[i]);
+}
+
+TEST(one_channel_in_many_cases_never_meets_itself) {
+    here = chan_make(int, 0);
+    int v = 3;
+    chan_case cases[] = { case_send(here, &v), case_recv(here, &v), case_send(here, &v),
+                          case_recv(here, NULL) };
+    for (int k = 0; k < 20; k++) CHECK_EQ(chan_select_n(cases, 4, 20000), -1);
+    CHECK(nobody_waits(here));
+    chan_free(here);
+}
+
+TEST(case_found_ready_while_queueing_cancels_the_rest) {
+    here = chan_make(int, 0);
+    there = chan_make(int, 1);
+    CHECK_EQ(chan_send(there, 5), 0);
+    int v = 0;
+    chan_case cases[] = { case_recv(here, &v), case_recv(there, &v) };
+    CHECK_EQ(chanrt__select_block(cases, 2, CHANRT__FOREVER), 1);
+    CHECK_EQ(v, 5);
+    CHECK(nobody_waits(here) && nobody_waits(there));
+    chan_free(here);
+    chan_free(there);
+}
+
+//------------------------------------------------------------------------------
+// The record of the block form.
+
+TEST(record_grows_and_gives_everything_back) {
+    struct big { char bytes[100]; } value = { "x" };
+    chan(struct big) big = chan_make(struct big, 100);
+    long live = test_alloc_live();
+    for (int n = 1; n <= 40; n++) {
+        struct chanrt_x_select s;
+        CHECK_EQ(chanrt_x_select_next(chanrt_x_select_begin(&s, true)), 1);
+        for (int i = 0; i < n; i++)                    // only the last has a channel
+            chanrt_x_select_add_send(&s, i == n - 1 ? big : NULL, &value, sizeof value);
+        CHECK_EQ(s.count, n);
+        CHECK_EQ(chanrt_x_select_next(&s), 1);
+        CHECK_EQ(s.chosen, n - 1);
+        CHECK_EQ(test_alloc_live(), live);
+        CHECK_EQ(chanrt_x_select_next(&s), 0);
+    }
+    CHECK_EQ(chan_len(big), 40);
+    chan_free(big);
+}
