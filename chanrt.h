@@ -459,7 +459,8 @@ CHANRT_API int chanrt_x_spawn_fn(const chanrt_x_site *site, const chanrt_x_how *
 #define chanrt_chan_cap(ch) chanrt_x_chan_cap(ch)
 
 // chanrt_chan_ref takes one more reference and yields ch. chanrt_chan_free drops one, of any
-// view; the last one closes the channel, and frees it once every wait on it has ended.
+// view; the last one closes the channel, and frees it once every wait on it has ended. A value or
+// EPIPE received from a task says that the task's call no longer touches the channel.
 #define chanrt_chan_ref(ch) ((__typeof__((ch) + 0))chanrt_x_chan_ref(ch))
 #define chanrt_chan_free(ch) chanrt_x_chan_free(ch)
 
@@ -2885,8 +2886,8 @@ static void chanrt__sched_link_idle_locked(struct chanrt__worker *w, bool keeper
 }
 
 // How long the keeper may sleep: until the next timer; while others are busy, or were a moment
-// ago, until the next look at them; while something is blocked that only a thread outside could free, until the
-// next look at whether such a thread is left.
+// ago, until the next look at them; while something is blocked that only a thread outside could
+// free, until the next look at whether such a thread is left.
 static int64_t chanrt__sched_keeper_until_locked(struct chanrt__worker *w, int64_t now) {
     int64_t until = chanrt__atom_load(&chanrt__pool.a_timer_next), nap = CHANRT__FOREVER;
     if (chanrt__pool.idle_count < chanrt__pool.count || w->watch < chanrt__sched_watch_max) {

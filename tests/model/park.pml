@@ -149,7 +149,7 @@ task:
   if :: n == NIL -> goto base :: else -> atomic { t = n; n = NIL; saved[t] = 0; goto task } fi;
 dies:
   atomic { used[t] = 0; t = NIL; ended++ };
-  if :: atomic { SOME(me) -> take_any(me) }; 
+  if :: atomic { SOME(me) -> take_any(me) };
         if :: !on_cpu[n] -> goto go :: else -> atomic { pending = n; n = NIL; goto base } fi
      :: goto base
   fi;

@@ -1,9 +1,14 @@
 #!/bin/sh
-# run.sh - every model searched exhaustively without an error, every seeded bug found. Ends with "N passed, M failed".
+# run.sh - every model searched exhaustively without an error, every seeded bug found.
+# Ends with "N passed, M failed".
 # run.sh [name]: only that model. Needs spin and cc; scratch in a temporary directory.
 cd "$(dirname "$0")" || exit 1
 here=$(pwd); only=$1; passed=0; failed=0
-command -v spin > /dev/null || { echo "run.sh: spin is not installed"; echo "0 passed, 1 failed"; exit 1; }
+command -v spin > /dev/null || {
+    echo "run.sh: spin is not installed"
+    echo "0 passed, 1 failed"
+    exit 1
+}
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 1' INT TERM
@@ -23,9 +28,11 @@ check() {
     elif grep -q 'errors: 0$' "$out"; then result=ok
     elif grep -q 'errors: [1-9]' "$out"; then result=bug
     else result=incomplete; fi
-    if [ "$result" = "$want" ]; then passed=$((passed + 1)); verdict=PASS; else failed=$((failed + 1)); verdict=FAIL; fi
+    if [ "$result" = "$want" ]; then passed=$((passed + 1)); verdict=PASS
+    else failed=$((failed + 1)); verdict=FAIL; fi
     [ "$result" = incomplete ] && sed 5q "$out"
-    printf '%s  %-11s %-42s %8s states  %s\n' "$verdict" "$model" "$*" "${states:-?}" "${why:-exhaustive, no error}"
+    printf '%s  %-11s %-42s %8s states  %s\n' "$verdict" "$model" "$*" "${states:-?}" \
+        "${why:-exhaustive, no error}"
 }
 
 check ok  select
@@ -44,11 +51,15 @@ check bug select -DSCN=9 -DBUG_DROPCOUNT
 check bug select -DSCN=6 -DBUG_LATETIMER
 
 check ok  snapshot
-for bug in NOPASS2 NOREREAD EARLY RFIRST VFIRST UNLOCKED; do check bug snapshot -DBUG_$bug; done
+for bug in NOPASS2 NOREREAD EARLY RFIRST VFIRST UNLOCKED; do
+    check bug snapshot -DBUG_$bug
+done
 
 check ok  deadlock -DNF=2 -DBUDGET=2
 check ok  deadlock -DNF=3 -DBUDGET=1
-for bug in XCHG IDLEFIRST NOQUEUE TAKEFIRST PLAINPARK NOEXIT NOLASTCHECK; do check bug deadlock -DNF=2 -DBUDGET=2 -DBUG_$bug; done
+for bug in XCHG IDLEFIRST NOQUEUE TAKEFIRST PLAINPARK NOEXIT NOLASTCHECK; do
+    check bug deadlock -DNF=2 -DBUDGET=2 -DBUG_$bug
+done
 
 check ok  park -DNT=2 -DROUNDS=3
 check ok  park -DNT=3 -DROUNDS=1
@@ -64,14 +75,22 @@ check ok  idle -DBUDGET=0 -DEARLY=0 -DPINNED
 check ok  idle -DBUDGET=0 -DEARLY=0 -DTIMER
 check ok  idle -DBUDGET=0 -DEARLY=0 -DPROMPT -DSTOPFENCE
 check bug idle -DBUDGET=0 -DEARLY=0 -DPROMPT
-for bug in NOFENCE NORESCAN LATEIDLE NOCHECK LATESUB; do check bug idle -DNW=1 -DBUG_$bug; done
-for bug in LATECLEAR NONEXT; do check bug idle -DBUDGET=0 -DEARLY=0 -DBUG_$bug; done
-for bug in NONAP NOHEIR BLIND; do check bug idle -DNT=1 -DBUG_$bug; done
+for bug in NOFENCE NORESCAN LATEIDLE NOCHECK LATESUB; do
+    check bug idle -DNW=1 -DBUG_$bug
+done
+for bug in LATECLEAR NONEXT; do
+    check bug idle -DBUDGET=0 -DEARLY=0 -DBUG_$bug
+done
+for bug in NONAP NOHEIR BLIND; do
+    check bug idle -DNT=1 -DBUG_$bug
+done
 check bug idle -DBUDGET=0 -DEARLY=0 -DPINNED -DBUG_PRECOUNT
 check bug idle -DBUDGET=0 -DEARLY=0 -DTIMER -DBUG_NOREARM
 
 check ok  bias
-for bug in NOFENCE OWNFENCE CHECKFIRST INFIRST NORECHECK EARLYLEAVE EARLYDONE NOTHIEF STAY; do check bug bias -DBUG_$bug; done
+for bug in NOFENCE OWNFENCE CHECKFIRST INFIRST NORECHECK EARLYLEAVE EARLYDONE NOTHIEF STAY; do
+    check bug bias -DBUG_$bug
+done
 
 check ok  waiter_free
 for bug in UNLOCKLATE TOUCHLATE COPYLATE NEXTLATE OWNERLATE PLAINTAKE NONOTICE NOLEAVE PEEK; do

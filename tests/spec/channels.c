@@ -769,7 +769,7 @@ TEST(a_try_receive_never_misses_a_value_that_is_there) { // case 18 *6
         for (int i = 0; i < 4; i++) crowd_add(&crowd, i < threads, send_then_try, &o);
         for (int i = 0; threads && atomic_load(&ended) < 4; i++) {
             stall(crowd.threads[i % threads]);  // often in its critical section
-            spin(500);
+            spin(10000);
             unstall();
         }
         crowd_join(&crowd);

@@ -403,18 +403,22 @@ struct hand_over {
     chan(int) *ch;
     atomic_int gate;
     int rounds, way;
+    bool aimed;
 };
 
 // The waker's last touch of each channel is the call itself: it holds no reference, and the
 // other side cannot return before this call has had its effect.
 PARTY(wake_and_forget, struct hand_over, h) {
+    uint32_t seed = 15;
     for (int i = 0; i < h->rounds; i++) {
         chan(int) ch = h->ch[i];
         meet(&h->gate, i + 1);
+        if (h->aimed) aim_begin(&seed);
         if (h->way == 0) chan_send(ch, 1);
         if (h->way == 1) chan_close(ch);
         if (h->way == 2) chan_recv(ch, NULL);
         if (h->way == 3) chan_select { on_send(ch, 1) {} }
+        if (h->aimed) aim_end();
     }
 }
 
@@ -423,20 +427,24 @@ TEST(the_woken_may_free_the_channel_while_the_waker_is_still_in_its_call) { // c
     for (int way = 0; way < CAPS * WAKES * 2; way++) {
         struct crowd crowd = {0};
         size_t cap = (size_t)way % CAPS;
-        struct hand_over h = { .rounds = (int)test_rounds(3000), .way = way / CAPS % WAKES };
+        bool as_thread = way >= CAPS * WAKES;
+        struct hand_over h = {
+            .rounds = (int)test_rounds(3000), .way = way / CAPS % WAKES, .aimed = as_thread
+        };
         h.ch = calloc((size_t)h.rounds, sizeof *h.ch);
         for (int i = 0; i < h.rounds; i++) {
             h.ch[i] = chan_make(int, cap);
             if (h.way == 2 && cap) CHECK_EQ(chan_send(h.ch[i], 1), 0);
         }
-        bool as_thread = way >= CAPS * WAKES;
         crowd_add(&crowd, as_thread, wake_and_forget, &h);
         cpu_set_t cpus = apart(as_thread ? crowd.threads[0] : pthread_self());
         for (int i = 0; i < h.rounds; i++) {
             meet(&h.gate, i + 1);
+            if (as_thread) stall(crowd.threads[0]);
             if (h.way == 2) chan_send(h.ch[i], 2);
             else chan_recv(h.ch[i], NULL);
             chan_free(h.ch[i]);
+            unstall();
         }
         crowd_join(&crowd);
         set_free(cpus);

@@ -51,6 +51,58 @@ TEST(a_four_way_send_takes_exactly_one_way_each_time) { // case 42 *13
     }
 }
 
+struct claimant {
+    chan(int) ch;
+    atomic_int gate;
+    int rounds;
+    bool *won;
+};
+
+PARTY(claim_by_try, struct claimant, c) {
+    for (int i = 0; i < c->rounds; i++) {
+        meet(&c->gate, 2 * i + 1);
+        c->won[i] = chan_try_send(c->ch, i) == 0;
+        meet(&c->gate, 2 * i + 2);
+    }
+}
+
+TASK(select_once, chan(int), a, chan(int), b, int *, from) {
+    int v;
+    chan_select {
+        on_recv(a, &v) { *from = 'a'; }
+        on_recv(b, &v) { *from = 'b'; }
+    }
+}
+
+TEST(of_two_at_once_one_wins_a_parked_select) { // case 42 *13
+    struct crowd crowd = {0}, selecting = {0};
+    chan(int) a = chan_make(int, 0), b = chan_make(int, 0);
+    struct claimant c = { .ch = b, .rounds = (int)test_rounds(4000) };
+    c.won = calloc((size_t)c.rounds, sizeof *c.won);
+    CHECK_EQ(chanrt_start(NULL), 0);            // its workers are not to be put apart
+    crowd_thread(&crowd, claim_by_try, &c);
+    cpu_set_t cpus = apart(crowd.threads[0]);
+    uint32_t seed = 16;
+    int bad = 0;
+    for (int i = 0; i < c.rounds; i++) {
+        int from = 0;
+        crowd_task(&selecting, select_once, a, b, &from);
+        while (tasks_blocked() != 1) task_yield();
+        meet(&c.gate, 2 * i + 1);
+        spin(dice(&seed) % 64);
+        bool won = chan_try_send(a, i) == 0;
+        meet(&c.gate, 2 * i + 2);
+        bad += won == c.won[i];
+        crowd_join(&selecting);
+        bad += from != (won ? 'a' : 'b');
+    }
+    crowd_join(&crowd);
+    set_free(cpus);
+    CHECK_EQ(bad, 0);
+    free(c.won);
+    free_all((chan(int)[]){ a, b }, 2);
+}
+
 struct source {
     chan(int) ch;
     int first, n;

@@ -34,7 +34,8 @@ static inline atomic_int *thread_begins(void) {
     for (size_t i = 0;; i = (i + 1) % (2 * CROWD_THREADS)) {
         int none = 0;
         int self = (int)syscall(SYS_gettid);
-        if (atomic_compare_exchange_strong(&party_threads[i], &none, self)) return &party_threads[i];
+        if (atomic_compare_exchange_strong(&party_threads[i], &none, self))
+            return &party_threads[i];
     }
 }
 
