@@ -12,6 +12,8 @@
 #   TEST_TIMEOUT=300     seconds before a program is killed
 cd "$(dirname "$0")/.." || exit 2
 export B=${B:-build}
+# Children may end with threads running.
+export TSAN_OPTIONS="report_thread_leaks=0 ${TSAN_OPTIONS:-}"
 logs=$B/log
 mkdir -p "$logs"
 rm -f "$logs"/*.counts

@@ -765,11 +765,12 @@ TEST(a_try_receive_never_misses_a_value_that_is_there) { // case 18 *6
     for (int threads = 0; threads <= 2; threads += 2) {
         struct crowd crowd = {0};
         atomic_int present = 0, ended = 0;      // they start together
-        struct owner o = { chan_make(int, 4), (int)test_rounds(25000), &present, &ended };
+        int n = (int)test_rounds(threads ? 250000 : 25000);
+        struct owner o = { chan_make(int, 4), n, &present, &ended };
         for (int i = 0; i < 4; i++) crowd_add(&crowd, i < threads, send_then_try, &o);
         for (int i = 0; threads && atomic_load(&ended) < 4; i++) {
             stall(crowd.threads[i % threads]);  // often in its critical section
-            spin(10000);
+            spin(3000);
             unstall();
         }
         crowd_join(&crowd);
@@ -798,7 +799,7 @@ PARTY(take_by_try, struct taker, t) {
 
 TEST(a_full_buffer_is_not_empty_while_its_blocked_sender_moves_up) { // case 18 *6, 16 *5
     struct crowd sender = {0}, taker = {0};
-    struct taker t = { chan_make(int, 1), pthread_self(), 0, (int)test_rounds(4000), 0 };
+    struct taker t = { chan_make(int, 1), pthread_self(), 0, (int)test_rounds(10000), 0 };
     CHECK_EQ(chanrt_start(NULL), 0);            // its workers are not to be put apart
     crowd_thread(&taker, take_by_try, &t);
     cpu_set_t cpus = apart(taker.threads[0]);

@@ -411,8 +411,8 @@ struct hand_over {
 PARTY(wake_and_forget, struct hand_over, h) {
     uint32_t seed = 15;
     for (int i = 0; i < h->rounds; i++) {
-        chan(int) ch = h->ch[i];
         meet(&h->gate, i + 1);
+        chan(int) ch = h->ch[i];
         if (h->aimed) aim_begin(&seed);
         if (h->way == 0) chan_send(ch, 1);
         if (h->way == 1) chan_close(ch);
@@ -428,9 +428,7 @@ TEST(the_woken_may_free_the_channel_while_the_waker_is_still_in_its_call) { // c
         struct crowd crowd = {0};
         size_t cap = (size_t)way % CAPS;
         bool as_thread = way >= CAPS * WAKES;
-        struct hand_over h = {
-            .rounds = (int)test_rounds(3000), .way = way / CAPS % WAKES, .aimed = as_thread
-        };
+        struct hand_over h = { .rounds = (int)test_rounds(3000), .way = way / CAPS % WAKES };
         h.ch = calloc((size_t)h.rounds, sizeof *h.ch);
         for (int i = 0; i < h.rounds; i++) {
             h.ch[i] = chan_make(int, cap);
@@ -440,10 +438,38 @@ TEST(the_woken_may_free_the_channel_while_the_waker_is_still_in_its_call) { // c
         cpu_set_t cpus = apart(as_thread ? crowd.threads[0] : pthread_self());
         for (int i = 0; i < h.rounds; i++) {
             meet(&h.gate, i + 1);
-            if (as_thread) stall(crowd.threads[0]);
             if (h.way == 2) chan_send(h.ch[i], 2);
             else chan_recv(h.ch[i], NULL);
             chan_free(h.ch[i]);
+        }
+        crowd_join(&crowd);
+        set_free(cpus);
+        free(h.ch);
+    }
+}
+
+TASK(wait_then_free, chan(int), ch, bool, sends) {
+    if (sends) chan_send(ch, 2);
+    else chan_recv(ch, NULL);
+    chan_free(ch);
+}
+
+TEST(a_waker_stalled_in_its_call_touches_nothing_that_the_woken_freed) { // case 31 *12
+    for (int way = 0; way < 4; way++) {
+        struct crowd crowd = {0}, woken = {0};
+        struct hand_over h = { .rounds = (int)test_rounds(1000), .way = way, .aimed = true };
+        h.ch = calloc((size_t)h.rounds, sizeof *h.ch);
+        CHECK_EQ(chanrt_start(NULL), way == 0 ? 0 : EBUSY);
+        crowd_thread(&crowd, wake_and_forget, &h);
+        cpu_set_t cpus = apart(crowd.threads[0]);
+        stall_limit = CHANRT_MILLISECOND;       // the woken must get going meanwhile
+        for (int i = 0; i < h.rounds; i++) {
+            h.ch[i] = chan_make(int, 0);
+            crowd_task(&woken, wait_then_free, h.ch[i], way == 2);
+            while (tasks_blocked() != 1) task_yield();
+            meet(&h.gate, i + 1);
+            stall(crowd.threads[0]);
+            crowd_join(&woken);
             unstall();
         }
         crowd_join(&crowd);

@@ -228,6 +228,12 @@ TEST(a_deadlock_among_tasks_is_reported_however_it_came_about) {
     CHECK_REPORT("after_a_restart", "second life");
 }
 
+static void begin_thread(void *(*fn)(void *), void *arg) {
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, fn, arg) != 0 || pthread_detach(thread) != 0)
+        _exit(8);
+}
+
 static void *nap_200(void *arg) {
     (void)arg;
     nap(200);
@@ -241,10 +247,8 @@ static void *receive_for_ever(void *arg) {
 }
 
 CHILD(a_thread_naps_and_exits) {
-    pthread_t thread;
     chan(int) ch = chan_make(int, 0);
-    pthread_create(&thread, NULL, nap_200, NULL);
-    pthread_detach(thread);
+    begin_thread(nap_200, NULL);
     chan_recv(ch, NULL);
     return 0;
 }
@@ -257,20 +261,18 @@ static void *use_channel_and_nap(void *arg) {
 }
 
 CHILD(a_thread_that_used_the_runtime_exits) {
-    pthread_t thread;
     chan(int) ch = chan_make(int, 0);
     GO_NAMED("orphan", receives, chan_make(int, 0));
-    pthread_create(&thread, NULL, use_channel_and_nap, ch);
+    begin_thread(use_channel_and_nap, ch);
     chan_recv(ch, NULL);
     chan_recv(ch, NULL);
     return 0;
 }
 
 CHILD(all_threads_wait) {
-    pthread_t thread[3];
     chan(int) ch = chan_make(int, 0);
     for (int i = 0; i < 3; i++)
-        pthread_create(&thread[i], NULL, receive_for_ever, ch);
+        begin_thread(receive_for_ever, ch);
     chan_recv(ch, NULL);
     return 0;
 }
@@ -360,9 +362,8 @@ static void *nap_and_send(void *arg) {
 }
 
 CHILD(a_thread_naps_and_sends) {
-    pthread_t thread;
     chan(int) ch = chan_make(int, 0);
-    pthread_create(&thread, NULL, nap_and_send, ch);
+    begin_thread(nap_and_send, ch);
     return chan_get(ch);
 }
 
@@ -374,9 +375,8 @@ static void *spin_and_send(void *arg) {
 }
 
 CHILD(a_thread_spins_and_sends) {
-    pthread_t thread;
     chan(int) ch = chan_make(int, 0);
-    pthread_create(&thread, NULL, spin_and_send, ch);
+    begin_thread(spin_and_send, ch);
     return chan_get(ch);
 }
 
@@ -397,12 +397,11 @@ static void *nap_and_write(void *arg) {
 }
 
 CHILD(a_thread_reads_a_pipe) {
-    pthread_t reader, writer;
     chan(int) ch = chan_make(int, 0);
     if (pipe(line) != 0)
         return 9;
-    pthread_create(&reader, NULL, read_line_and_send, ch);
-    pthread_create(&writer, NULL, nap_and_write, NULL);
+    begin_thread(read_line_and_send, ch);
+    begin_thread(nap_and_write, NULL);
     return chan_get(ch);
 }
 
@@ -487,10 +486,7 @@ static void *send_and_exit(void *arg) {
 CHILD(threads_come_and_go) {
     chan(int) ch = chan_make(int, 0);
     for (int i = 0; i < test_rounds(1000); i++) {
-        pthread_t thread;
-        if (pthread_create(&thread, NULL, send_and_exit, ch) != 0)
-            return 1;
-        pthread_detach(thread);
+        begin_thread(send_and_exit, ch);
         chan_recv(ch, NULL);
     }
     return 5;

@@ -350,8 +350,9 @@ PARTY(select_at_the_change, struct snapshot, s) {
     uint32_t seed = 12;
     for (int i = 0; i < s->rounds; i++) {
         meet(&s->gate, i + 1);
-        spin(dice(&seed) % 1024);
+        aim_begin(&seed);
         s->missed += select_now(s->a[i], s->b[i], s->timeout, s->array);
+        aim_end();
     }
 }
 
@@ -367,13 +368,11 @@ static void change_under_a_select(long rounds, int how, bool timeout, bool array
         s.b[i] = chan_make(int, 1);
         CHECK_EQ(chan_send(s.a[i], 1), 0);
     }
-    uint32_t seed = 11;
     crowd_thread(&crowd, select_at_the_change, &s);
     cpu_set_t cpus = apart(crowd.threads[0]);
     for (int i = 0; i < s.rounds; i++) {
         meet(&s.gate, i + 1);
-        spin(dice(&seed) % 32);
-        if (i & 1) stall(crowd.threads[0]);
+        stall(crowd.threads[0]);
         if (how == BY_CLOSE) chan_close(s.b[i]);
         else chan_send(s.b[i], 1);
         chan_try_recv(s.a[i], NULL);

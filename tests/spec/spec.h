@@ -152,13 +152,15 @@ static inline void set_free(cpu_set_t all) {
     pthread_setaffinity_np(pthread_self(), sizeof all, &all);
 }
 
-// Stalls: stall(thread) stops it wherever it is just then, between two loads of a fast path
-// as well as anywhere else, until the caller says unstall() or a few microseconds are over
-// (it may hold a lock that the caller needs). Races of a few instructions need this.
-static atomic_int stalled_until_zero;
+// Stalls: stall(thread) stops another thread wherever it is just then, between two loads of a
+// fast path as well as anywhere else, until unstall() or until stall_limit is over (it may
+// hold a lock that the caller needs). Races of a few instructions need this.
+enum { STALL_OFF, STALL_ASKED, STALL_BEGUN };
+static atomic_int stalled;
+static int64_t stall_limit = 50 * CHANRT_MICROSECOND;
 
 // For one who wants to be stalled in the middle of a short act: phase is 0 before it, 1 in
-// it, 2 after it; what the stall met moves the start of the next act towards it.
+// it, 2 after it; what the last stall met moves the start of the next act towards it.
 static struct {
     volatile sig_atomic_t phase, met;
     int delay;
@@ -176,21 +178,25 @@ static inline void aim_end(void) { aim.phase = 2; }
 
 static inline void stall_here(int signo) {
     (void)signo;
+    int asked = STALL_ASKED, err = errno;
+    int64_t end = chanrt_now() + stall_limit;
     aim.met = aim.phase;
-    for (int i = 0; i < 20000 && atomic_load(&stalled_until_zero); i++) continue;
+    atomic_compare_exchange_strong(&stalled, &asked, STALL_BEGUN);
+    while (atomic_load(&stalled) != STALL_OFF && chanrt_now() < end) continue;
+    errno = err;
 }
 
 static inline void stall(pthread_t thread) {
     static bool ready;
-    if (!ready) {
-        struct sigaction act = { .sa_handler = stall_here, .sa_flags = SA_RESTART };
-        sigaction(SIGUSR2, &act, NULL);
-        ready = true;
-    }
-    atomic_store(&stalled_until_zero, 1);
-    pthread_kill(thread, SIGUSR2);
+    struct sigaction act = { .sa_handler = stall_here, .sa_flags = SA_RESTART };
+    if (!ready) sigaction(SIGUSR2, &act, NULL);
+    ready = true;
+    int64_t end = chanrt_now() + 200 * CHANRT_MICROSECOND;
+    atomic_store(&stalled, STALL_ASKED);
+    if (pthread_kill(thread, SIGUSR2) != 0) return;
+    while (atomic_load(&stalled) != STALL_BEGUN && chanrt_now() < end) continue;
 }
 
-static inline void unstall(void) { atomic_store(&stalled_until_zero, 0); }
+static inline void unstall(void) { atomic_store(&stalled, STALL_OFF); }
 
 #endif
