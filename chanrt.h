@@ -164,7 +164,7 @@ typedef struct chanrt_waitgroup {
     struct chanrt_x_queue x_queue;
 } chanrt_waitgroup;
 
-typedef struct chanrt_timer chanrt_timer;
+typedef struct chanrt_chan_timer chanrt_chan_timer;
 
 // One case of chan_select_n. Made by chan_case's makers below; `err` is the result.
 typedef struct chanrt_chan_case {
@@ -719,22 +719,22 @@ CHANRT_API chanrt_chan_receiver(int64_t) chanrt_chan_after(int64_t ns);
 // chanrt_timer_make: one instant after ns. chanrt_ticker_make: one every period; a slow reader
 // loses ticks, it never gets a burst. chanrt_timer_func: fn(arg) runs as a task after ns.
 // Returns: NULL when out of memory, period <= 0, or fn is NULL.
-CHANRT_API chanrt_timer *chanrt_timer_make(int64_t ns);
-CHANRT_API chanrt_timer *chanrt_ticker_make(int64_t period);
-CHANRT_API chanrt_timer *chanrt_timer_func(int64_t ns, void (*fn)(void *), void *arg);
+CHANRT_API chanrt_chan_timer *chanrt_timer_make(int64_t ns);
+CHANRT_API chanrt_chan_timer *chanrt_ticker_make(int64_t period);
+CHANRT_API chanrt_chan_timer *chanrt_timer_func(int64_t ns, void (*fn)(void *), void *arg);
 
 // chanrt_timer_chan is the timer's channel, owned by the timer (chan_ref it to keep it); NULL
 // for timer_func and NULL timers.
-CHANRT_API chanrt_chan_receiver(int64_t) chanrt_timer_chan(chanrt_timer *t);
+CHANRT_API chanrt_chan_receiver(int64_t) chanrt_timer_chan(chanrt_chan_timer *t);
 
 // chanrt_timer_stop disarms; chanrt_timer_reset arms anew (for a ticker: with a new period).
 // Returns: true when the timer was still pending: not fired, or fired and the instant not
 // received yet. After either no instant of before can be received.
-CHANRT_API bool chanrt_timer_stop(chanrt_timer *t);
-CHANRT_API bool chanrt_timer_reset(chanrt_timer *t, int64_t ns);
+CHANRT_API bool chanrt_timer_stop(chanrt_chan_timer *t);
+CHANRT_API bool chanrt_timer_reset(chanrt_chan_timer *t, int64_t ns);
 
 // chanrt_timer_free stops and frees; NULL is fine.
-CHANRT_API void chanrt_timer_free(chanrt_timer *t);
+CHANRT_API void chanrt_timer_free(chanrt_chan_timer *t);
 
 //------------------------------------------------------------------------------
 // >>api-wg    Waiting for tasks.
@@ -821,7 +821,7 @@ CHANRT_API int chanrt_x_wg_undo(const chanrt_x_how *how, int err);
 #define on_default chanrt_on_default
 #define select_err() chanrt_select_err()
 #define chan_after chanrt_chan_after
-#define chan_timer chanrt_timer
+#define chan_timer chanrt_chan_timer
 #define timer_make chanrt_timer_make
 #define ticker_make chanrt_ticker_make
 #define timer_func chanrt_timer_func
@@ -1073,6 +1073,10 @@ struct chanrt__os_thread {
     void *worker;         // struct chanrt__worker, NULL on the program's own threads
     uint32_t a_park;      // the word an ordinary thread sleeps on
     uint32_t random;      // state of the thread's generator, never 0 once used
+    int reason;           // while blocked for ever: why, on what, since when (pool mutex)
+    const void *object;
+    int64_t since;
+    struct chanrt__os_thread *next, *prev; // among those
     uint32_t *a_commit;   // CHANRT__COMMIT_IN_C: the word to clear after the switch
     struct chanrt__ctx *from; // likewise: the context that was left
 };
@@ -2156,6 +2160,7 @@ static struct {
     struct chanrt__worker *keeper;     // the one idle worker that sleeps with a timeout
     int idle_count;
     long a_blocked;                    // the program's threads blocked for ever
+    struct chanrt__os_thread *threads; // those
     long checks;                       // looks for a deadlock that did not find one, in a row
     bool draining;                     // a shutdown waits for the tasks to end
     uint64_t a_spawned_outside;        // by the program's own threads
@@ -2425,6 +2430,11 @@ static bool chanrt__sched_thread_block(int64_t deadline) {
     bool park = chanrt__atom_cas_acqrel(&self->a_park, CHANRT__EMPTY, state); // [wake]
     if (park && state == CHANRT__PARKED) {
         chanrt__atom_add(&chanrt__pool.a_blocked, 1);
+        self->since = chanrt_now();
+        self->prev = NULL;
+        self->next = chanrt__pool.threads;
+        if (self->next != NULL) self->next->prev = self;
+        chanrt__pool.threads = self;
         chanrt__pool.checks = 0;
         if (chanrt__sched_stuck_locked()) chanrt__fail_deadlock();
     }
@@ -2451,8 +2461,14 @@ static void chanrt__sched_thread_unblock(struct chanrt__os_thread *thread) {
     uint32_t *word = &thread->a_park;
     if (chanrt__atom_cas_acqrel(word, CHANRT__EMPTY, CHANRT__NOTIFIED)) return; // [wake]
     pthread_mutex_lock(&chanrt__pool.mutex);
+    struct chanrt__os_thread *next = thread->next, *prev = thread->prev;
     uint32_t old = chanrt__atom_swap_acqrel(word, CHANRT__NOTIFIED); // [wake] *thread is done with
-    if (old == CHANRT__PARKED) chanrt__atom_add(&chanrt__pool.a_blocked, -1);
+    if (old == CHANRT__PARKED) {
+        chanrt__atom_add(&chanrt__pool.a_blocked, -1);
+        if (prev != NULL) prev->next = next;
+        else chanrt__pool.threads = next;
+        if (next != NULL) next->prev = prev;
+    }
     pthread_mutex_unlock(&chanrt__pool.mutex);
     if (old != CHANRT__EMPTY) chanrt__os_wake(word);
 }
@@ -3476,6 +3492,9 @@ static inline bool chanrt__wait_block(struct chanrt__wait *wait, uint32_t *lock,
                                enum chanrt__reason reason, const void *object) {
     struct chanrt__worker *w = wait->worker;
     if (w == NULL) {
+        struct chanrt__os_thread *self = (struct chanrt__os_thread *)(wait->owner & ~(uintptr_t)1);
+        self->reason = (int)reason; // read once it is on the list
+        self->object = object;
         if (!wait->shared) chanrt__os_unlock(lock);
         return chanrt__wait_block_thread(wait, deadline);
     }
@@ -3542,7 +3561,7 @@ struct chanrt__chan {
     size_t head, tail, size; // byte offsets into the ring, its size
     unsigned char *ring;
     struct chanrt_x_queue recvq, sendq;
-    struct chanrt_timer *timer; // of chan_after: freed with the channel
+    struct chanrt_chan_timer *timer; // of chan_after: freed with the channel
     void *block;             // what the allocator returned
 };
 
@@ -3616,6 +3635,17 @@ static inline void chanrt__chan_pull(struct chanrt__chan *c, void *ptr) {
     chanrt__chan_changed(c);
 }
 
+// A full ring, and a sender that waits: the oldest value goes out and the sender's takes its slot,
+// which is the end of the line. The count stays: who looks without the lock must not see room, or
+// nothing to receive, that never was there.
+static inline void chanrt__chan_rotate(struct chanrt__chan *c, void *ptr, const void *value) {
+    if (ptr != NULL) chanrt__chan_copy(ptr, c->ring + c->head, c->elem);
+    chanrt__chan_copy(c->ring + c->head, value, c->elem);
+    c->head += c->elem;
+    if (c->head == c->size) c->head = 0;
+    c->tail = c->head;
+}
+
 // One attempt to send. DONE with a *peer: the value goes straight to it, after the unlock.
 static inline enum chanrt__step chanrt__chan_offer_locked(struct chanrt__chan *c, const void *value,
                                                           const struct chanrt__wait *mine,
@@ -3632,8 +3662,7 @@ static inline enum chanrt__step chanrt__chan_offer_locked(struct chanrt__chan *c
 }
 
 // One attempt to receive. DONE with a *peer: a sender to make ready after the unlock, and
-// unbuffered its value is still with it. With a full ring the sender's value takes the place of
-// the oldest, all under one lock, so nobody overtakes.
+// unbuffered its value is still with it. All under one lock, so nobody overtakes.
 static inline enum chanrt__step chanrt__chan_accept_locked(struct chanrt__chan *c, void *ptr,
                                                            const struct chanrt__wait *mine,
                                                            struct chanrt__waiter **peer) {
@@ -3641,8 +3670,8 @@ static inline enum chanrt__step chanrt__chan_accept_locked(struct chanrt__chan *
     if (c->sendq.a_first != NULL) take = chanrt__wait_take(&c->sendq, mine, peer);
     if (take == CHANRT__TAKE_BUSY) return CHANRT__STEP_AGAIN;
     if (c->a_count != 0) {
-        chanrt__chan_pull(c, ptr);
-        if (take == CHANRT__TAKE_ONE) chanrt__chan_put(c, (*peer)->ptr);
+        if (take == CHANRT__TAKE_ONE) chanrt__chan_rotate(c, ptr, (*peer)->ptr);
+        else chanrt__chan_pull(c, ptr);
         return CHANRT__STEP_DONE;
     }
     if (take == CHANRT__TAKE_ONE) return CHANRT__STEP_DONE;
@@ -4109,14 +4138,14 @@ CHANRT_API int chanrt_x_select_run(struct chanrt_x_select *s) {
 //------------------------------------------------------------------------------
 // >>timer    Timers as channels of one instant, or as tasks to come.
 //   uses    port fail atom os list task sched wait chan
-//   owns    struct chanrt_timer
+//   owns    struct chanrt_chan_timer
 //   lock    the timer heap's, then the timer's channel: the only order of two locks
 //   laws    After stop or reset no earlier instant can be received: firing puts the
 //           instant into the channel under the heap's lock, stopping takes it out after.
 //   tests   unit/timer.c spec/time.c
 //------------------------------------------------------------------------------
 
-struct chanrt_timer {
+struct chanrt_chan_timer {
     struct chanrt__node node; // first, so that fire finds the rest
     struct chanrt__chan *chan;
     int64_t period;           // of a ticker, else 0
@@ -4147,7 +4176,7 @@ static uintptr_t chanrt__timer_deliver(struct chanrt__chan *c, int64_t now) {
 
 // Fires under the heap's lock, on a worker.
 static uintptr_t chanrt__timer_fire(struct chanrt__node *n, int64_t now) {
-    struct chanrt_timer *t = (struct chanrt_timer *)n;
+    struct chanrt_chan_timer *t = (struct chanrt_chan_timer *)n;
     if (t->period > 0) { // the next multiple that is still to come: no drift, no burst
         int64_t late = (now - n->when) / t->period;
         if (n->when < CHANRT__FOREVER - 1 - (late + 1) * t->period) {
@@ -4165,7 +4194,7 @@ static uintptr_t chanrt__timer_fire(struct chanrt__node *n, int64_t now) {
 }
 
 // A task record for the next firing. False: no memory.
-static bool chanrt__timer_prepare(struct chanrt_timer *t) {
+static bool chanrt__timer_prepare(struct chanrt_chan_timer *t) {
     static const chanrt_x_site site = { "timer_func", "(timer)", 0 };
     if (t->fn == NULL || (t->task != NULL && t->epoch == chanrt__pool.epoch)) return true;
     struct chanrt__sched_call call = { t->fn, t->arg };
@@ -4176,16 +4205,16 @@ static bool chanrt__timer_prepare(struct chanrt_timer *t) {
                                    CHANRT__ALIGNOF(struct chanrt__sched_call)) == 0;
 }
 
-static void chanrt__timer_arm(struct chanrt_timer *t, int64_t ns) {
+static void chanrt__timer_arm(struct chanrt_chan_timer *t, int64_t ns) {
     t->node.when = chanrt__os_deadline(ns > 0 ? ns : 0);
     t->node.fire = chanrt__timer_fire;
     chanrt__sched_arm(&t->node);
 }
 
-static struct chanrt_timer *chanrt__timer_new(int64_t ns, int64_t period, void (*fn)(void *),
+static struct chanrt_chan_timer *chanrt__timer_new(int64_t ns, int64_t period, void (*fn)(void *),
                                               void *arg) {
     if (chanrt__sched_self() == NULL && chanrt__sched_ensure() != 0) return NULL;
-    struct chanrt_timer *t = (struct chanrt_timer *)CHANRT_MALLOC(sizeof *t);
+    struct chanrt_chan_timer *t = (struct chanrt_chan_timer *)CHANRT_MALLOC(sizeof *t);
     if (t == NULL) return NULL;
     memset(t, 0, sizeof *t);
     t->period = period;
@@ -4201,7 +4230,7 @@ static struct chanrt_timer *chanrt__timer_new(int64_t ns, int64_t period, void (
 }
 
 // Disarms, and takes back an instant nobody has received yet.
-static bool chanrt__timer_disarm(struct chanrt_timer *t) {
+static bool chanrt__timer_disarm(struct chanrt_chan_timer *t) {
     bool pending = chanrt__sched_disarm(&t->node);
     struct chanrt__chan *c = t->chan;
     if (c == NULL) return pending;
@@ -4214,7 +4243,7 @@ static bool chanrt__timer_disarm(struct chanrt_timer *t) {
     return pending;
 }
 
-static void chanrt__timer_destroy(struct chanrt_timer *t) {
+static void chanrt__timer_destroy(struct chanrt_chan_timer *t) {
     if (t->task != NULL && t->epoch == chanrt__pool.epoch) {
         chanrt__atom_store(&t->task->a_id, 0);
         chanrt__task_give(t->task, t->task);
@@ -4234,33 +4263,33 @@ CHANRT_API void chanrt_x_chan_free(const volatile void *ch) {
 }
 
 CHANRT_API chanrt_chan_receiver(int64_t) chanrt_chan_after(int64_t ns) {
-    struct chanrt_timer *t = chanrt__timer_new(ns, 0, NULL, NULL);
+    struct chanrt_chan_timer *t = chanrt__timer_new(ns, 0, NULL, NULL);
     if (t == NULL) return NULL;
     t->chan->timer = t;
     return (chanrt_chan_receiver(int64_t))(void *)t->chan;
 }
 
-CHANRT_API chanrt_timer *chanrt_timer_make(int64_t ns) {
+CHANRT_API chanrt_chan_timer *chanrt_timer_make(int64_t ns) {
     return chanrt__timer_new(ns, 0, NULL, NULL);
 }
 
-CHANRT_API chanrt_timer *chanrt_ticker_make(int64_t period) {
+CHANRT_API chanrt_chan_timer *chanrt_ticker_make(int64_t period) {
     return period > 0 ? chanrt__timer_new(period, period, NULL, NULL) : NULL;
 }
 
-CHANRT_API chanrt_timer *chanrt_timer_func(int64_t ns, void (*fn)(void *), void *arg) {
+CHANRT_API chanrt_chan_timer *chanrt_timer_func(int64_t ns, void (*fn)(void *), void *arg) {
     return fn != NULL ? chanrt__timer_new(ns, 0, fn, arg) : NULL;
 }
 
-CHANRT_API chanrt_chan_receiver(int64_t) chanrt_timer_chan(chanrt_timer *t) {
+CHANRT_API chanrt_chan_receiver(int64_t) chanrt_timer_chan(chanrt_chan_timer *t) {
     return t != NULL ? (chanrt_chan_receiver(int64_t))(void *)t->chan : NULL;
 }
 
-CHANRT_API bool chanrt_timer_stop(chanrt_timer *t) {
+CHANRT_API bool chanrt_timer_stop(chanrt_chan_timer *t) {
     return t != NULL && chanrt__timer_disarm(t);
 }
 
-CHANRT_API bool chanrt_timer_reset(chanrt_timer *t, int64_t ns) {
+CHANRT_API bool chanrt_timer_reset(chanrt_chan_timer *t, int64_t ns) {
     if (t == NULL || (t->period > 0 && ns <= 0)) return false;
     bool pending = chanrt__timer_disarm(t);
     if (t->period > 0) t->period = ns;
@@ -4270,7 +4299,7 @@ CHANRT_API bool chanrt_timer_reset(chanrt_timer *t, int64_t ns) {
     return pending;
 }
 
-CHANRT_API void chanrt_timer_free(chanrt_timer *t) {
+CHANRT_API void chanrt_timer_free(chanrt_chan_timer *t) {
     if (t == NULL) return;
     chanrt__timer_disarm(t);
     chanrt_x_chan_free(t->chan);
@@ -4367,38 +4396,48 @@ static bool chanrt__inside_running(struct chanrt__task *t) {
     return false;
 }
 
-static void chanrt__inside_print(FILE *f, struct chanrt__task *t, int64_t now) {
+static void chanrt__inside_wait(FILE *f, int reason, const void *object, int64_t since) {
+    int64_t age = chanrt_now() - since;
+    fputs(chanrt__task_reasons[reason], f);
+    if (object != NULL) fprintf(f, " %p", object);
+    fprintf(f, ", %.3f s", (double)(age > 0 ? age : 0) / 1e9);
+}
+
+static void chanrt__inside_print(FILE *f, struct chanrt__task *t) {
     const chanrt_x_site *site = chanrt__atom_load(&t->a_site);
     uint8_t reason = chanrt__atom_load(&t->a_reason);
     fprintf(f, "task %llu \"%s\" [", (unsigned long long)chanrt__atom_load(&t->a_id),
             chanrt__atom_load(&t->a_name));
-    if (reason == CHANRT__NOT_WAITING) {
+    if (reason == CHANRT__NOT_WAITING)
         fputs(chanrt__inside_running(t) ? "running" : "runnable", f);
-    } else {
-        int64_t age = now - chanrt__atom_load(&t->u.run.a_since);
-        void *object = chanrt__atom_load(&t->u.run.a_object);
-        fputs(chanrt__task_reasons[reason], f);
-        if (object != NULL) fprintf(f, " %p", object);
-        fprintf(f, ", %.3f s", (double)(age > 0 ? age : 0) / 1e9);
-    }
+    else
+        chanrt__inside_wait(f, reason, chanrt__atom_load(&t->u.run.a_object),
+                            chanrt__atom_load(&t->u.run.a_since));
     fprintf(f, "] spawned at %s:%d\n", site->file, site->line);
 }
 
-static void chanrt__inside_dump(FILE *f) {
-    int64_t now = chanrt_now();
+// Every task, and every ordinary thread that is blocked for ever. The pool mutex is held.
+static void chanrt__inside_dump_locked(FILE *f) {
     for (struct chanrt__slab *s = chanrt__atom_load_acq(&chanrt__slabs.first); s != NULL; // [slab]
          s = s->next)
         for (size_t i = 0; i < s->count; i++)
-            if (chanrt__atom_load(&s->tasks[i].a_id) != 0)
-                chanrt__inside_print(f, &s->tasks[i], now);
+            if (chanrt__atom_load(&s->tasks[i].a_id) != 0) chanrt__inside_print(f, &s->tasks[i]);
     long blocked = chanrt__atom_load(&chanrt__pool.a_blocked);
     if (blocked > 0)
-        fprintf(f, "%ld thread%s of the program's own: blocked for ever\n", blocked,
+        fprintf(f, "%ld thread%s of the program's own, blocked for ever:\n", blocked,
                 blocked == 1 ? "" : "s");
+    for (struct chanrt__os_thread *t = chanrt__pool.threads; t != NULL; t = t->next) {
+        fputs("thread [", f);
+        chanrt__inside_wait(f, t->reason, t->object, t->since);
+        fputs("]\n", f);
+    }
 }
 
 CHANRT_API void chanrt_dump(FILE *f) {
-    if (f != NULL) chanrt__inside_dump(f);
+    if (f == NULL) return;
+    pthread_mutex_lock(&chanrt__pool.mutex);
+    chanrt__inside_dump_locked(f);
+    pthread_mutex_unlock(&chanrt__pool.mutex);
 }
 
 CHANRT_API void chanrt_stats(chanrt_statistics *s) {
@@ -4514,7 +4553,7 @@ CHANRT_API int chanrt_shutdown(int64_t timeout) {
     if (!ended) {
         chanrt__fail_say("shutdown: %llu tasks had not ended:",
                          (unsigned long long)chanrt__sched_live());
-        chanrt_dump(stderr);
+        chanrt__inside_dump_locked(stderr);
     }
     for (struct chanrt__slab *s = chanrt__slabs.first; s != NULL; s = s->next)
         for (size_t i = 0; i < s->count; i++)
@@ -4531,7 +4570,7 @@ CHANRT_API int chanrt_shutdown(int64_t timeout) {
 
 // Lets a report from deep inside print every task: the fourth way up.
 __attribute__((constructor)) static void chanrt__rt_init(void) {
-    chanrt__fail_dump = chanrt__inside_dump;
+    chanrt__fail_dump = chanrt__inside_dump_locked;
 }
 
 #ifndef CHANRT_KEEP_ERRNO

@@ -473,35 +473,40 @@ struct pacer {
 PARTY(push_then_send, struct pacer, p) {
     uint32_t seed = 21;
     for (int i = 0; i < p->n; i++) {
-        spin(dice(&seed) % 2000);
+        spin(dice(&seed) % 8000);
         p->pushed[i] = chan_try_send(p->a, i) == 0;
         chan_send(p->b, i);
     }
 }
 
-TEST(a_timeout_that_lost_does_not_wake_the_next_wait) { // case 51 *18
-    for (int as_thread = 0; as_thread < 2; as_thread++) {
-        struct crowd crowd = {0};
-        int n = (int)test_rounds(20000), bad = 0, early = 0;
-        struct pacer p = { chan_make(int, 0), chan_make(int, 0), n, calloc((size_t)n, 1) };
-        crowd_add(&crowd, as_thread, push_then_send, &p);
-        uint32_t seed = 22;
-        for (int i = 0; i < n; i++) {
-            bool got = false;
-            int v = -1, w = -1;
-            chan_select {
-                on_recv(p.a, &v)                                { got = true; bad += v != i; }
-                on_timeout(dice(&seed) % 8 * CHANRT_MICROSECOND) {}
-            }
-            chan_select {
-                on_recv(p.b, &w)                {}
-                on_timeout(100 * CHANRT_SECOND) { early++; }
-            }
-            bad += w != i || got != p.pushed[i];    // b's send publishes pushed[i]
+PARTY(select_with_deadlines, struct pacer, p) {
+    uint32_t seed = 22;
+    int bad = 0, early = 0;
+    for (int i = 0; i < p->n; i++) {
+        bool got = false;
+        int v = -1, w = -1;
+        chan_select {
+            on_recv(p->a, &v)                                { got = true; bad += v != i; }
+            on_timeout(dice(&seed) % 8 * CHANRT_MICROSECOND) {}
         }
+        chan_select {
+            on_recv(p->b, &w)               {}
+            on_timeout(100 * CHANRT_SECOND) { early++; }
+        }
+        bad += w != i || got != p->pushed[i];      // b's send publishes pushed[i]
+    }
+    CHECK_EQ(bad, 0);
+    CHECK_EQ(early, 0);
+}
+
+TEST(a_timeout_that_lost_does_not_wake_the_next_wait) { // case 51 *18
+    for (int way = 0; way < 3; way++) {
+        struct crowd crowd = {0};
+        int n = (int)test_rounds(20000);
+        struct pacer p = { chan_make(int, 0), chan_make(int, 0), n, calloc((size_t)n, 1) };
+        crowd_add(&crowd, way == 1, push_then_send, &p);
+        crowd_add(&crowd, way == 2, select_with_deadlines, &p);
         crowd_join(&crowd);
-        CHECK_EQ(bad, 0);
-        CHECK_EQ(early, 0);
         free(p.pushed);
         free_all((chan(int)[]){ p.a, p.b }, 2);
     }

@@ -66,7 +66,7 @@ static inline void crowd_join(struct crowd *c) {
     wg_wait(&c->wg);
 }
 
-// How many tasks the runtime says are blocked in a channel operation or a select.
+// How many tasks the runtime says wait for somebody else.
 static inline int tasks_blocked(void) {
     char *text = NULL;
     size_t size = 0;
@@ -75,7 +75,7 @@ static inline int tasks_blocked(void) {
     fclose(f);
     int n = 0;
     for (char *at = text; (at = strchr(at, '[')) != NULL; at++) {
-        n += !strncmp(at, "[chan ", 6) || !strncmp(at, "[select", 7);
+        n += strncmp(at, "[run", 4) != 0 && strncmp(at, "[sleep", 6) != 0;
     }
     free(text);
     return n;
@@ -162,25 +162,25 @@ static int64_t stall_limit = 50 * CHANRT_MICROSECOND;
 // For one who wants to be stalled in the middle of a short act: phase is 0 before it, 1 in
 // it, 2 after it; what the last stall met moves the start of the next act towards it.
 static struct {
-    volatile sig_atomic_t phase, met;
+    atomic_int phase, met;
     int delay;
 } aim;
 
 static inline void aim_begin(uint32_t *seed) {
-    aim.delay += aim.met == 2 ? 16 : aim.met == 0 ? -16 : 0;
-    if (aim.delay < 0) aim.delay = 0;
-    aim.phase = aim.met = 0;
+    int met = atomic_exchange(&aim.met, 0);
+    aim.delay += met == 2 ? 16 : met == 0 && aim.delay > 0 ? -16 : 0;
+    atomic_store(&aim.phase, 0);
     spin((uint32_t)aim.delay + dice(seed) % 32);
-    aim.phase = 1;
+    atomic_store(&aim.phase, 1);
 }
 
-static inline void aim_end(void) { aim.phase = 2; }
+static inline void aim_end(void) { atomic_store(&aim.phase, 2); }
 
 static inline void stall_here(int signo) {
     (void)signo;
     int asked = STALL_ASKED, err = errno;
     int64_t end = chanrt_now() + stall_limit;
-    aim.met = aim.phase;
+    atomic_store(&aim.met, atomic_load(&aim.phase));
     atomic_compare_exchange_strong(&stalled, &asked, STALL_BEGUN);
     while (atomic_load(&stalled) != STALL_OFF && chanrt_now() < end) continue;
     errno = err;
