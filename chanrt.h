@@ -37,7 +37,7 @@
 //   calls: a task's entry, a task's end, a timer's fire, the failure's dump.
 //   The life of one value: >>chan, chanrt__chan_send and chanrt__chan_recv.
 //   The life of one task:  >>sched, chanrt_x_spawn and chanrt__sched_task_main.
-//   Every wait in the program ends in one place: chanrt__wait_block in >>wait.
+//   Every wait of a task ends in one place: chanrt__wait_block in >>wait.
 //
 // RULES OF THE ROAD
 //
@@ -202,7 +202,9 @@ CHANRT_API int chanrt_start(const chanrt_options *opts);
 
 // chanrt_shutdown waits for every task to end, then frees all the runtime holds. It
 // can be started again afterwards. Channels and other objects of the program's stay
-// valid. Blocks: up to timeout ns; < 0: until all ended or nothing can end them.
+// valid; armed timers are disarmed. No other thread may be inside a call meanwhile.
+// Blocks: up to timeout ns, and until running tasks wait; < 0: until all ended or nothing can
+// end them.
 // Returns: 0, also when not running; EBUSY: tasks were still blocked; they are reported
 // on stderr and reclaimed without running; EDEADLK: called from a task.
 CHANRT_API int chanrt_shutdown(int64_t timeout);
@@ -214,14 +216,14 @@ CHANRT_API int chanrt_workers(void);
 // chanrt_now reads the monotonic clock, in nanoseconds.
 CHANRT_API int64_t chanrt_now(void);
 
-// chanrt_task_yield lets every other ready task of this worker run first.
+// chanrt_task_yield goes to the end of its worker's queue of ready tasks.
 CHANRT_API void chanrt_task_yield(void);
 
 // chanrt_task_sleep waits ns nanoseconds, never less; <= 0 yields.
 CHANRT_API void chanrt_task_sleep(int64_t ns);
 
 // chanrt_task_exit ends the calling task from any depth. On an ordinary thread it ends
-// that thread, as pthread_exit does.
+// that thread, as pthread_exit does; the process goes on while workers are left.
 CHANRT_API void chanrt_task_exit(void) __attribute__((noreturn));
 
 // chanrt_task_id and chanrt_task_name tell the calling task's; 0 and NULL on a thread.
@@ -229,7 +231,9 @@ CHANRT_API uint64_t chanrt_task_id(void);
 CHANRT_API const char *chanrt_task_name(void);
 
 // chanrt_dump writes a line per task: id, name, where spawned, state, what it waits for
-// and for how long. The tasks run on meanwhile: each line is true for its moment.
+// and for how long; then the program's own threads that are blocked for ever. The tasks run on
+// meanwhile: each line is true for its moment, and times are as of the worker's last look at
+// the clock.
 CHANRT_API void chanrt_dump(FILE *f);
 
 // chanrt_stats fills *s. Figures of running workers may be a few switches old.
@@ -1144,8 +1148,9 @@ static int chanrt__os_cpus(void) {
 static long chanrt__os_threads(void) {
 #if CHANRT__LINUX
     struct stat s;
-    if (stat("/proc/self/task", &s) == 0 && s.st_nlink > 2)
-        return (long)s.st_nlink - 2;
+    int kept = errno, err = stat("/proc/self/task", &s);
+    errno = kept;
+    if (err == 0 && s.st_nlink > 2) return (long)s.st_nlink - 2;
 #endif
     return 0;
 }
@@ -1266,13 +1271,16 @@ static void chanrt__os_wake(uint32_t *word) {
 
 // --- threads
 
-// Starts a thread with every signal blocked: handlers belong to the program's own threads.
-// The exceptions are the signals an instruction raises, which the overflow report needs.
+// Starts a thread that leaves the program's signals to the program's own threads: it blocks them
+// all but those that a thread gets for what it does itself, and those libc needs (setuid).
+// A child forked by a task inherits the mask, over exec too.
 static int chanrt__os_thread_start(pthread_t *thread, void *(*fn)(void *), void *arg) {
     if (CHANRT__FAULT(thread)) return EAGAIN;
 #if CHANRT__LINUX
-    uint64_t all = ~(uint64_t)0, old = 0;
-    const int kept[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT };
+    uint64_t all = ~((uint64_t)7 << 31), old = 0; // 32 to 34 are libc's
+    // Strict modes hide the names of the second line: TRAP BUS PIPE XCPU XFSZ PROF SYS.
+    const int kept[] = { SIGSEGV, SIGILL, SIGFPE, SIGABRT,
+                         5, 7, 13, 24, 25, 27, 31 };
     for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
         all &= ~((uint64_t)1 << (kept[i] - 1));
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, sizeof all);
@@ -1643,10 +1651,12 @@ static void chanrt__ctx_restart(struct chanrt__ctx *ctx, char *low, char *top,
     setcontext(ctx->uc);
 #elif defined(__x86_64__)
     __asm__ volatile("movq %0, %%rsp\n\txorl %%ebp, %%ebp\n\tjmp *%1"
-                     : : "r"(ctx->sp), "r"(ctx->pc) : "memory");
+                     : : "a"(ctx->sp), "d"(ctx->pc) : "memory");
 #elif defined(__aarch64__)
-    __asm__ volatile("mov sp, %0\n\tmov x29, xzr\n\tmov x30, xzr\n\tmov x16, %1\n\tbr x16"
-                     : : "r"(ctx->sp), "r"(ctx->pc) : "x16", "memory");
+    register void *x9 __asm__("x9") = ctx->sp;
+    register uintptr_t x16 __asm__("x16") = ctx->pc;
+    __asm__ volatile("mov sp, %0\n\tmov x29, xzr\n\tmov x30, xzr\n\tbr %1"
+                     : : "r"(x9), "r"(x16) : "memory");
 #endif
     __builtin_unreachable();
 }
@@ -1704,14 +1714,21 @@ static size_t chanrt__stack_size(int class) {
 }
 
 static size_t chanrt__stack_guard_size(void) {
-    return CHANRT_GUARD ? (size_t)CHANRT__STACK_GUARD : 0;
+    size_t page = chanrt__os_page();
+    return !CHANRT_GUARD ? 0 : page > CHANRT__STACK_GUARD ? page : (size_t)CHANRT__STACK_GUARD;
+}
+
+// With what a page more holds: the record at the top and the colour.
+static size_t chanrt__stack_bytes(int class) {
+    return chanrt__stack_size(class) + chanrt__os_page();
 }
 
 // The class whose stacks hold at least size bytes; -1: absurd.
 static int chanrt__stack_class_of(size_t size) {
     if (size < 4096) return -1;
     for (int class = 0; class < CHANRT__STACK_CLASSES; class ++)
-        if (size <= chanrt__stack_size(class)) return class;
+        if (size <= chanrt__stack_size(class) && chanrt__stack_size(class) >= chanrt__os_page())
+            return class;
     return -1;
 }
 
@@ -1744,7 +1761,7 @@ static bool chanrt__stack_grow_locked(struct chanrt__stack_class *k, size_t stri
 
 static struct chanrt__stack *chanrt__stack_carve_locked(int class) {
     struct chanrt__stack_class *k = &chanrt__stacks[class];
-    size_t guard = chanrt__stack_guard_size(), stride = guard + chanrt__stack_size(class);
+    size_t guard = chanrt__stack_guard_size(), stride = guard + chanrt__stack_bytes(class);
     if (k->at == k->end && !chanrt__stack_grow_locked(k, stride)) return NULL;
     if (k->at == k->guarded) {
         size_t left = (size_t)(k->end - k->at) / stride;
@@ -1755,9 +1772,9 @@ static struct chanrt__stack *chanrt__stack_carve_locked(int class) {
     char *low = k->at + guard;
     k->at += stride;
     struct chanrt__stack *s =
-        (struct chanrt__stack *)(low + chanrt__stack_size(class) - sizeof(struct chanrt__stack));
+        (struct chanrt__stack *)(low + chanrt__stack_bytes(class) - sizeof(struct chanrt__stack));
     s = (struct chanrt__stack *)((uintptr_t)s & ~(uintptr_t)63);
-    size_t colour = class == 0 ? 0 : 64 * (k->a_made % CHANRT__STACK_COLOURS);
+    size_t colour = 64 * (k->a_made % CHANRT__STACK_COLOURS);
     *s = (struct chanrt__stack){ .low = low, .top = (char *)s - colour, .class = class };
     chanrt__atom_add(&k->a_made, 1);
 #if CHANRT_VALGRIND
@@ -1932,7 +1949,8 @@ static void chanrt__list_remove(struct chanrt__node **root, struct chanrt__node 
 // Why a task waits, in Go's words.
 enum chanrt__reason {
     CHANRT__NOT_WAITING, CHANRT__WAIT_SEND, CHANRT__WAIT_RECV, CHANRT__WAIT_SELECT,
-    CHANRT__WAIT_SELECT_NONE, CHANRT__WAIT_SLEEP, CHANRT__WAIT_GROUP
+    CHANRT__WAIT_SELECT_NONE, CHANRT__WAIT_SLEEP, CHANRT__WAIT_GROUP,
+    CHANRT__PREPARED // not a task yet: a timer's, until it fires
 };
 static const char *const chanrt__task_reasons[] = {
     "runnable", "chan send", "chan receive", "select", "select (no cases)", "sleep",
@@ -1983,7 +2001,7 @@ static struct {
     size_t a_bytes;
 } chanrt__slabs = { PTHREAD_MUTEX_INITIALIZER, NULL, NULL, 0 };
 
-// Adds a slab: 64 KiB first, then 2 MiB on huge pages, which fault 16,000 records at once.
+// Adds a slab: 64 KiB first, then 2 MiB, on a huge page if the kernel has one.
 static bool chanrt__task_grow_locked(void) {
     size_t bytes = chanrt__slabs.first == NULL ? (size_t)64 << 10 : (size_t)2 << 20;
     char *p = chanrt__os_map(bytes);
@@ -2162,7 +2180,6 @@ static struct {
     long a_blocked;                    // the program's threads blocked for ever
     struct chanrt__os_thread *threads; // those
     long checks;                       // looks for a deadlock that did not find one, in a row
-    bool draining;                     // a shutdown waits for the tasks to end
     uint64_t a_spawned_outside;        // by the program's own threads
     uint64_t a_wakes, a_peak, a_ids;
     uint64_t epoch;                    // shutdowns so far
@@ -2399,7 +2416,7 @@ static bool chanrt__sched_has_work(struct chanrt__worker *v) {
 // a worker, no work queued, no timer armed (model/deadlock.pml). Whoever makes work or wakes
 // somebody is a running worker or an unblocked thread, so none can be missed.
 static bool chanrt__sched_stuck_locked(void) {
-    if (chanrt__pool.idle_count != chanrt__pool.count || chanrt__pool.draining) return false;
+    if (chanrt__pool.idle_count != chanrt__pool.count) return false;
     if (chanrt__atom_load(&chanrt__pool.a_shared_len) != 0) return false;
     if (chanrt__atom_load(&chanrt__pool.a_timer_next) != CHANRT__FOREVER) return false;
     for (int i = 0; i < chanrt__pool.count; i++) {
@@ -2651,14 +2668,16 @@ CHANRT_API void chanrt_task_exit(void) {
 
 // --- timers. Any worker fires what is due; one idle worker, the keeper, sleeps until then.
 
-static void chanrt__sched_arm(struct chanrt__node *n) {
+static void chanrt__sched_arm(struct chanrt__node *n, int64_t when) {
     bool sooner;
     chanrt__os_lock(&chanrt__pool.a_timer_lock);
     {
+        if (n->linked) chanrt__list_remove(&chanrt__pool.timers, n); // two reset it at once
+        n->when = when;
         n->order = chanrt__pool.timer_order++;
         chanrt__list_insert(&chanrt__pool.timers, n);
-        sooner = n->when < chanrt__atom_load(&chanrt__pool.a_timer_next);
-        if (sooner) chanrt__atom_store(&chanrt__pool.a_timer_next, n->when);
+        sooner = when < chanrt__atom_load(&chanrt__pool.a_timer_next);
+        if (sooner) chanrt__atom_store(&chanrt__pool.a_timer_next, when);
     }
     chanrt__os_unlock(&chanrt__pool.a_timer_lock);
     // n may have fired and be gone by now. The keeper must not sleep past it. [idle]
@@ -3228,7 +3247,7 @@ static int chanrt__sched_make_task(struct chanrt__worker *w, struct chanrt__task
     if (t == NULL) return ENOMEM;
     t->a_on_cpu = 0;
     t->place = (uint16_t)class;
-    chanrt__atom_store(&t->a_reason, (uint8_t)CHANRT__NOT_WAITING);
+    chanrt__atom_store(&t->a_reason, (uint8_t)CHANRT__PREPARED);
     t->flags = options != NULL && options->pinned ? CHANRT__PINNED : 0;
     t->stack = NULL;
     chanrt__atom_store(&t->a_site, site);
@@ -3256,6 +3275,7 @@ CHANRT_API int chanrt_x_spawn(const chanrt_x_site *site, const chanrt_x_how *how
     struct chanrt__task *t;
     err = chanrt__sched_make_task(w, &t, site, how, entry, args, size, align);
     if (err != 0) return err;
+    chanrt__atom_store(&t->a_reason, (uint8_t)CHANRT__NOT_WAITING);
     if (w != NULL) {
         chanrt__atom_store(&w->a_spawned, w->a_spawned + 1);
         chanrt__sched_push_next(w, t);
@@ -3505,10 +3525,10 @@ static inline bool chanrt__wait_block(struct chanrt__wait *wait, uint32_t *lock,
     t->u.run.wait = wait;
     chanrt__atom_store(&t->a_reason, (uint8_t)reason);
     if (deadline != CHANRT__FOREVER) {
-        timer.node.when = deadline;
+        timer.node.linked = false;
         timer.node.fire = chanrt__wait_fire;
         timer.wait = wait;
-        chanrt__sched_arm(&timer.node);
+        chanrt__sched_arm(&timer.node, deadline);
     }
     chanrt__sched_park(w, wait->shared ? &t->a_on_cpu : lock);
     if (deadline != CHANRT__FOREVER) chanrt__sched_disarm(&timer.node);
@@ -3761,6 +3781,18 @@ static inline bool chanrt__chan_may_send(struct chanrt__chan *c) {
            chanrt__atom_load_acq(&c->a_closed) != 0;         // [peek]
 }
 
+static void chanrt__chan_destroy(struct chanrt__chan *c) {
+    CHANRT_FREE(c->block);
+}
+
+static void chanrt__chan_free(struct chanrt__chan *c) {
+    chanrt__os_lock(&c->a_lock);
+    c->zombie = true;
+    bool destroy = c->recvq.claims + c->sendq.claims == 0;
+    chanrt__os_unlock(&c->a_lock);
+    if (destroy) chanrt__chan_destroy(c);
+}
+
 static int chanrt__chan_close(struct chanrt__chan *c) {
     struct chanrt__waiter *receivers = NULL, *senders = NULL, *r_last = NULL, *s_last = NULL;
     size_t elem = c->elem;
@@ -3771,13 +3803,18 @@ static int chanrt__chan_close(struct chanrt__chan *c) {
     }
     chanrt__atom_store_rel(&c->a_closed, 1); // [peek]
     chanrt__chan_changed(c);
+    bool held = false;
     for (uint32_t tries = 0; !chanrt__wait_take_all(&c->recvq, &receivers, &r_last) ||
                              !chanrt__wait_take_all(&c->sendq, &senders, &s_last);) {
+        // Somebody may see that the channel is closed, and free it, before we come again.
+        if (!held) chanrt__atom_add(&c->a_refs, 1);
+        held = true;
         chanrt__os_unlock(&c->a_lock);
         chanrt__os_back_off(&tries);
         chanrt__os_lock(&c->a_lock);
     }
     chanrt__chan_unlock(c);
+    if (held && chanrt__atom_sub_acqrel(&c->a_refs, 1) == 1) chanrt__chan_free(c); // [refs]
     for (struct chanrt__waiter *n = receivers, *next; n != NULL; n = next) {
         next = n->next; // n is gone once its owner is ready
         if (n->ptr != NULL) memset(n->ptr, 0, elem);
@@ -3788,10 +3825,6 @@ static int chanrt__chan_close(struct chanrt__chan *c) {
         chanrt__wait_finish(n, EPIPE);
     }
     return 0;
-}
-
-static void chanrt__chan_destroy(struct chanrt__chan *c) {
-    CHANRT_FREE(c->block);
 }
 
 // A select's node leaves the channel; the last one out of a freed channel destroys it.
@@ -3811,14 +3844,6 @@ static bool chanrt__chan_drop(struct chanrt__chan *c) {
     if (refs != 1) return false;
     chanrt__chan_close(c);
     return true;
-}
-
-static void chanrt__chan_free(struct chanrt__chan *c) {
-    chanrt__os_lock(&c->a_lock);
-    c->zombie = true;
-    bool destroy = c->recvq.claims + c->sendq.claims == 0;
-    chanrt__os_unlock(&c->a_lock);
-    if (destroy) chanrt__chan_destroy(c);
 }
 
 // One block: the header on a cache line of its own, then the ring, aligned for its elements.
@@ -3992,15 +4017,23 @@ static int chanrt__select_sort(const chanrt_chan_case *cases, int n, int *order)
 
 // Tries and, if none is ready, queues the cases order[0..count), which are all those of one
 // channel, under one lock. Returns the index of one that was ready, or -1; the last channel's
-// lock is where the wait is opened to wakers.
+// lock is where the wait is opened to wakers. An ordered select takes none here, where channels
+// come by address: it looks at all of them again, which CHANRT__SELECT_AGAIN says.
+enum { CHANRT__SELECT_AGAIN = INT_MIN };
+
 static int chanrt__select_queue_one(chanrt_chan_case *cases, struct chanrt__wait *wait,
-                                    const int *order, int count, bool last) {
+                                    const int *order, int count, bool last, bool ordered) {
     struct chanrt__chan *c = chanrt__chan_of(cases[order[0]].x_chan);
     struct chanrt__select_end end = { .step = CHANRT__STEP_WAIT };
     for (uint32_t tries = 0;; chanrt__os_back_off(&tries)) {
         int k = 0;
         chanrt__os_lock(&c->a_lock);
         for (; k < count; k++) {
+            if (ordered && chanrt__select_may(&cases[order[k]])) {
+                chanrt__chan_unlock(c);
+                chanrt__wait_cancel(wait);
+                return CHANRT__SELECT_AGAIN;
+            }
             end = chanrt__select_try_locked(c, &cases[order[k]], wait);
             if (end.step != CHANRT__STEP_WAIT) break;
         }
@@ -4024,19 +4057,20 @@ static int chanrt__select_queue_one(chanrt_chan_case *cases, struct chanrt__wait
 
 // The same for every channel in turn.
 static int chanrt__select_queue(chanrt_chan_case *cases, struct chanrt__wait *wait,
-                                const int *order, int count) {
+                                const int *order, int count, bool ordered) {
     if (count == 0) chanrt__wait_open(wait);
     for (int from = 0, to; from < count; from = to) {
         for (to = from + 1; to < count; to++)
             if (cases[order[to]].x_chan != cases[order[from]].x_chan) break;
-        int won = chanrt__select_queue_one(cases, wait, order + from, to - from, to == count);
-        if (won >= 0) return won;
+        int won = chanrt__select_queue_one(cases, wait, order + from, to - from, to == count,
+                                           ordered);
+        if (won != -1) return won;
     }
     return -1;
 }
 
 // Queues, blocks, and leaves the cases that did not win.
-static int chanrt__select_block(chanrt_chan_case *cases, int n, int64_t deadline) {
+static int chanrt__select_block(chanrt_chan_case *cases, int n, int64_t deadline, bool ordered) {
     struct chanrt__waiter fixed[CHANRT_X_CASES], *nodes = fixed;
     int fixed_order[CHANRT_X_CASES], *order = fixed_order;
     if (n > CHANRT_X_CASES) {
@@ -4047,8 +4081,8 @@ static int chanrt__select_block(chanrt_chan_case *cases, int n, int64_t deadline
     struct chanrt__wait wait;
     chanrt__wait_begin(&wait, nodes, true);
     int count = chanrt__select_sort(cases, n, order);
-    int won = chanrt__select_queue(cases, &wait, order, count);
-    bool found = won >= 0;
+    int won = chanrt__select_queue(cases, &wait, order, count, ordered);
+    bool found = won != -1;
     if (!found && chanrt__wait_block(&wait, NULL, deadline,
                                      count > 0 ? CHANRT__WAIT_SELECT : CHANRT__WAIT_SELECT_NONE,
                                      n == 1 ? (const void *)(uintptr_t)cases[0].x_chan : NULL)) {
@@ -4064,9 +4098,12 @@ static int chanrt__select_block(chanrt_chan_case *cases, int n, int64_t deadline
 
 static int chanrt__select_run(chanrt_chan_case *cases, int n, int64_t timeout, bool ordered) {
     int64_t deadline = timeout > 0 ? chanrt__os_deadline(timeout) : CHANRT__FOREVER;
-    int i = chanrt__select_poll(cases, n, ordered, timeout == 0);
-    if (i >= 0 || timeout == 0) return i;
-    return chanrt__select_block(cases, n, deadline);
+    for (uint32_t tries = 0;; chanrt__os_back_off(&tries)) {
+        int i = chanrt__select_poll(cases, n, ordered, timeout == 0);
+        if (i >= 0 || timeout == 0) return i;
+        i = chanrt__select_block(cases, n, deadline, ordered);
+        if (i != CHANRT__SELECT_AGAIN) return i;
+    }
 }
 
 CHANRT_API int chanrt_chan_select_n(chanrt_chan_case *cases, int n, int64_t timeout) {
@@ -4155,7 +4192,8 @@ struct chanrt_chan_timer {
     uint64_t epoch;           // the start of the runtime the task's record belongs to
 };
 
-// Puts the instant where a receiver finds it; full means a slow reader, who loses it.
+// Puts the instant where a receiver finds it; full means a slow reader, who loses it. Called under
+// the heap's lock: whoever is BUSY here never wants that lock before it is OPEN.
 static uintptr_t chanrt__timer_deliver(struct chanrt__chan *c, int64_t now) {
     struct chanrt__waiter *peer = NULL;
     enum chanrt__step step;
@@ -4189,6 +4227,7 @@ static uintptr_t chanrt__timer_fire(struct chanrt__node *n, int64_t now) {
     t->task = NULL;
     if (task == NULL || t->epoch != chanrt__pool.epoch) return 0;
     struct chanrt__worker *w = chanrt__sched_self();
+    chanrt__atom_store(&task->a_reason, (uint8_t)CHANRT__NOT_WAITING);
     chanrt__atom_store(&w->a_spawned, w->a_spawned + 1);
     return (uintptr_t)task;
 }
@@ -4206,9 +4245,8 @@ static bool chanrt__timer_prepare(struct chanrt_chan_timer *t) {
 }
 
 static void chanrt__timer_arm(struct chanrt_chan_timer *t, int64_t ns) {
-    t->node.when = chanrt__os_deadline(ns > 0 ? ns : 0);
     t->node.fire = chanrt__timer_fire;
-    chanrt__sched_arm(&t->node);
+    chanrt__sched_arm(&t->node, chanrt__os_deadline(ns > 0 ? ns : 0));
 }
 
 static struct chanrt_chan_timer *chanrt__timer_new(int64_t ns, int64_t period, void (*fn)(void *),
@@ -4421,7 +4459,9 @@ static void chanrt__inside_dump_locked(FILE *f) {
     for (struct chanrt__slab *s = chanrt__atom_load_acq(&chanrt__slabs.first); s != NULL; // [slab]
          s = s->next)
         for (size_t i = 0; i < s->count; i++)
-            if (chanrt__atom_load(&s->tasks[i].a_id) != 0) chanrt__inside_print(f, &s->tasks[i]);
+            if (chanrt__atom_load(&s->tasks[i].a_id) != 0 &&
+                chanrt__atom_load(&s->tasks[i].a_reason) != CHANRT__PREPARED)
+                chanrt__inside_print(f, &s->tasks[i]);
     long blocked = chanrt__atom_load(&chanrt__pool.a_blocked);
     if (blocked > 0)
         fprintf(f, "%ld thread%s of the program's own, blocked for ever:\n", blocked,
@@ -4537,6 +4577,8 @@ static void chanrt__rt_reclaim(struct chanrt__task *t) {
         else if (n->linked) chanrt__wait_unlink(n);
         chanrt__os_unlock(n->lock);
     }
+    char *nodes = (char *)wait->nodes; // of a large select they are not on its stack
+    if (wait->count > 0 && (nodes < t->stack->low || nodes >= t->stack->top)) CHANRT_FREE(nodes);
 }
 
 CHANRT_API int chanrt_shutdown(int64_t timeout) {
@@ -4546,10 +4588,10 @@ CHANRT_API int chanrt_shutdown(int64_t timeout) {
         pthread_mutex_unlock(&chanrt__pool.life);
         return 0;
     }
-    bool ended = chanrt__rt_drain(chanrt__os_deadline(timeout), timeout < 0);
+    bool ended = chanrt__rt_drain(chanrt__os_deadline(timeout), timeout < 0); // or gave up
     chanrt__sched_join(chanrt__pool.count);
     pthread_mutex_lock(&chanrt__pool.mutex);
-    if (!ended && chanrt__sched_live() == 0) ended = true;
+    ended = chanrt__sched_live() == 0;
     if (!ended) {
         chanrt__fail_say("shutdown: %llu tasks had not ended:",
                          (unsigned long long)chanrt__sched_live());

@@ -799,7 +799,7 @@ PARTY(take_by_try, struct taker, t) {
 
 TEST(a_full_buffer_is_not_empty_while_its_blocked_sender_moves_up) { // case 18 *6, 16 *5
     struct crowd sender = {0}, taker = {0};
-    struct taker t = { chan_make(int, 1), pthread_self(), 0, (int)test_rounds(10000), 0 };
+    struct taker t = { chan_make(int, 1), pthread_self(), 0, (int)test_rounds(3000), 0 };
     CHECK_EQ(chanrt_start(NULL), 0);            // its workers are not to be put apart
     crowd_thread(&taker, take_by_try, &t);
     cpu_set_t cpus = apart(taker.threads[0]);

@@ -745,10 +745,12 @@ PARTY(select_until_closed, struct partner, p) {
     }
 }
 
-// Whether within some batch each of the three got its share. A partner that the system does
-// not run for a while is not the select's fault, so there are several batches.
-static bool shares_out(chan(int) *ch, int batch, int least) {
-    for (int tries = 0; tries < 20; tries++) {
+// Whether within some batch each of the three got its share, one part in `parts`. A partner
+// that the system does not run for a time slice is not the select's fault: so batches are long,
+// and there are several.
+static bool shares_out(chan(int) *ch, int parts) {
+    int batch = (int)test_rounds(100000), least = batch / parts;
+    for (int tries = 0; tries < 10; tries++) {
         int got[3] = {0};
         for (int i = 0; i < batch; i++) {
             chan_select {
@@ -770,7 +772,7 @@ TEST(a_blocking_select_serves_every_kind_of_partner) { // case 61
     crowd_task(&crowd, send_until_closed, &p[0]);
     crowd_task(&crowd, send_until_closed, &p[1]);
     crowd_task(&crowd, select_until_closed, &p[2]);
-    CHECK(shares_out(ch, 10000, 10000 / 50));
+    CHECK(shares_out(ch, 50));
     for (int k = 0; k < 3; k++) chan_close(ch[k]);
     crowd_join(&crowd);
     free_all(ch, 3);
@@ -784,7 +786,7 @@ TEST(two_unbuffered_partners_get_a_quarter_each_at_least) { // case 61
         struct partner p[2] = {{ ch[0], NULL }, { ch[1], NULL }};
         crowd_add(&crowd, threads, send_until_closed, &p[0]);
         crowd_add(&crowd, threads, send_until_closed, &p[1]);
-        CHECK(shares_out(ch, 8000, 8000 / 4));
+        CHECK(shares_out(ch, 4));
         chan_close(ch[0]);
         chan_close(ch[1]);
         crowd_join(&crowd);

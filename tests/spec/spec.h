@@ -74,8 +74,9 @@ static inline int tasks_blocked(void) {
     chanrt_dump(f);
     fclose(f);
     int n = 0;
-    for (char *at = text; (at = strchr(at, '[')) != NULL; at++) {
-        n += strncmp(at, "[run", 4) != 0 && strncmp(at, "[sleep", 6) != 0;
+    for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+        char *at = strncmp(line, "task ", 5) == 0 ? strchr(line, '[') : NULL;
+        n += at != NULL && strncmp(at, "[run", 4) != 0 && strncmp(at, "[sleep", 6) != 0;
     }
     free(text);
     return n;
