@@ -2104,7 +2104,6 @@ enum {
     CHANRT__LIFO_BUDGET = 64,      // hand-offs in a row while others wait in the queue
     CHANRT__LOOK_EVERY = 32,       // picks between two looks at clock and shared queue
     CHANRT__STEAL_MOST = 256,      // tasks taken by one theft
-    CHANRT__STEAL_LONG = 32,       // a queue of short tasks that is worth a theft
     CHANRT__TASK_BATCH = 64,       // records moved between a worker and the shared list
     CHANRT__STACK_KEEP = 64,       // free stacks a worker keeps per class
     CHANRT__ID_BATCH = 16,         // task ids a worker takes at a time
@@ -2114,6 +2113,9 @@ enum {
     CHANRT__SPIN_ONE = 1 << 16     // searching workers in the high half
 };
 static const int64_t chanrt__sched_short = 4000;        // ns a task runs on average to be short
+// A theft stops the victim for a moment: 10 us on a virtual machine with membarrier.
+static const uint64_t chanrt__sched_theft = 40000;      // ns of queued work that is worth one
+static const int64_t chanrt__sched_theft_rest = 100000; // ns until one that may not be worth it
 static const int64_t chanrt__sched_spin = 20000;        // ns an idle worker searches
 static const int64_t chanrt__sched_watch_min = 200000;  // ns between looks at busy workers
 static const int64_t chanrt__sched_watch_max = 2000000;
@@ -2127,9 +2129,10 @@ struct chanrt__worker {
     uint32_t fresh_len;
     uint32_t a_len;                   // of both, a hint for others
     uint32_t a_in;                    // biased lock: the owner is inside
-    uint32_t a_tick;                  // picks so far
+    uint32_t a_tick;                  // picks and tasks made ready so far: a sign of life
     uint32_t budget;                  // hand-offs left
-    uint32_t a_long;                  // tasks here run for long: a hand-off is worth a wake
+    uint32_t a_slice;                 // ns a task runs here on average
+    int64_t stole;                    // when it last stole
     int *error;                       // this thread's errno
     struct chanrt__ctx base;
     struct chanrt__task *pending;     // picked on a task's stack, to be started from the base
@@ -2139,6 +2142,7 @@ struct chanrt__worker {
     uint64_t id_next;
     int64_t now;                      // the clock when last looked at
     uint32_t looked;                  // the tick then
+    bool robbed;                      // waited for a thief since then
     int64_t watch, watched;           // interval of looks at the others; the last one
     struct chanrt__ctx scratch;       // where a dying context is saved
     uint32_t nothing;                 // a word for switches that publish nothing
@@ -2203,6 +2207,7 @@ static inline struct chanrt__worker *chanrt__sched_self(void) {
 // pays for both with a fence in every running thread. [bias]
 
 CHANRT__NOINLINE static void chanrt__sched_enter_slow(struct chanrt__worker *w) {
+    w->robbed = true;
     do {
         chanrt__atom_store_rel(&w->a_in, 0); // [bias] let the thief in
         for (int i = 0; chanrt__atom_load_acq(&w->a_request) != 0; i++) { // [bias] its theft
@@ -2371,10 +2376,21 @@ static void chanrt__sched_push_pinned(struct chanrt__task *t) {
     if ((chanrt__atom_load(&chanrt__pool.a_announce) & 0xffff) != 0) chanrt__sched_rouse(w);
 }
 
+// Whether tasks here run for so long that a hand-off is worth waking somebody.
+static inline bool chanrt__sched_long(struct chanrt__worker *w) {
+    return chanrt__atom_load(&w->a_slice) > chanrt__sched_short;
+}
+
+// Whether what is queued at v is worth a theft.
+static bool chanrt__sched_worth(struct chanrt__worker *v) {
+    uint64_t len = chanrt__atom_load(&v->a_len);
+    return len * chanrt__atom_load(&v->a_slice) >= chanrt__sched_theft;
+}
+
 // A ready task to the end of w's queue. Someone searching gets a long one at once.
 static void chanrt__sched_push(struct chanrt__worker *w, struct chanrt__task *t) {
     if (chanrt__atom_load(&chanrt__pool.a_announce) >= CHANRT__SPIN_ONE &&
-        chanrt__atom_load(&w->a_long)) {
+        chanrt__sched_long(w)) {
         chanrt__sched_push_shared(t, t, 1);
         return;
     }
@@ -2387,12 +2403,13 @@ static void chanrt__sched_push(struct chanrt__worker *w, struct chanrt__task *t)
 
 // Makes t the next task w runs; who was to be next goes to the queue.
 static void chanrt__sched_push_next(struct chanrt__worker *w, struct chanrt__task *t) {
+    chanrt__atom_store(&w->a_tick, chanrt__atom_load(&w->a_tick) + 1);
     chanrt__sched_enter(w);
     struct chanrt__task *old = chanrt__atom_load(&w->a_next);
     chanrt__atom_store(&w->a_next, t);
     chanrt__sched_leave(w);
     if (old != NULL) chanrt__sched_push(w, old);
-    else if (chanrt__atom_load(&w->a_long)) chanrt__sched_announce_work();
+    else if (chanrt__sched_long(w)) chanrt__sched_announce_work();
 }
 
 // --- the program's own threads, and the end of all hope
@@ -2824,11 +2841,13 @@ static struct chanrt__task *chanrt__sched_rob(struct chanrt__worker *w,
     return first;
 }
 
-// One round over the others. A theft interrupts its victim, so it must be worth it: a queue that
-// is long, long tasks, or an owner that has not picked since the last look.
+// One round over the others. A theft must be worth it: enough work by its measure, an owner that
+// has shown no sign of life since the last look, or, since the measure knows nothing of what a
+// task will spawn, a good while since the last theft.
 static struct chanrt__task *chanrt__sched_steal(struct chanrt__worker *w, bool look) {
     int count = chanrt__pool.count;
     int start = (int)(chanrt__os_random(chanrt__os_self()) % (uint32_t)count);
+    bool rested = w->now - w->stole >= chanrt__sched_theft_rest;
     for (int i = 0; i < count; i++) {
         struct chanrt__worker *v = &chanrt__pool.workers[(start + i) % count];
         if (v == w) continue;
@@ -2836,9 +2855,9 @@ static struct chanrt__task *chanrt__sched_steal(struct chanrt__worker *w, bool l
         bool still = look && tick == w->seen[v->index];
         if (look) w->seen[v->index] = tick;
         if (!chanrt__sched_has_work(v)) continue;
-        if (len < CHANRT__STEAL_LONG && !(len > 0 && chanrt__atom_load(&v->a_long)) && !still)
-            continue;
+        if (!still && !chanrt__sched_worth(v) && !(rested && len > 1)) continue;
         struct chanrt__task *t = chanrt__sched_rob(w, v);
+        w->stole = w->now;
         if (t != NULL) return t;
     }
     return NULL;
@@ -2862,12 +2881,15 @@ static void chanrt__sched_age(struct chanrt__worker *w) {
 static struct chanrt__task *chanrt__sched_look(struct chanrt__worker *w) {
     uint32_t tick = chanrt__atom_load(&w->a_tick), picks = tick - w->looked;
     int64_t now = chanrt_now();
-    chanrt__atom_store(&w->a_long, (now - w->now) / picks > chanrt__sched_short);
+    // Being robbed takes time, and must not look like work worth stealing.
+    int64_t slice = (now - w->now) / picks;
+    if (w->robbed && slice < 16 * chanrt__sched_short) slice = chanrt__atom_load(&w->a_slice);
+    chanrt__atom_store(&w->a_slice, slice < INT32_MAX ? (uint32_t)slice : INT32_MAX);
     w->now = now;
     w->looked = tick;
+    w->robbed = false;
     if (chanrt__atom_load(&chanrt__pool.a_timer_next) <= now) chanrt__sched_fire_due(now);
-    if (chanrt__atom_load(&w->a_long) && chanrt__atom_load(&w->a_len) != 0)
-        chanrt__sched_announce_work();
+    if (chanrt__sched_long(w) && chanrt__atom_load(&w->a_len) != 0) chanrt__sched_announce_work();
     if (now - w->watched < chanrt__sched_watch_max) return NULL;
     w->watched = now;
     chanrt__sched_age(w);
@@ -2903,9 +2925,7 @@ static bool chanrt__sched_rescan(struct chanrt__worker *w) {
         chanrt__atom_load(&chanrt__pool.a_keeper_until))
         return true;
     for (int i = 0; i < chanrt__pool.count; i++) {
-        struct chanrt__worker *v = &chanrt__pool.workers[i];
-        uint32_t len = chanrt__atom_load(&v->a_len);
-        if (len >= CHANRT__STEAL_LONG || (len > 0 && chanrt__atom_load(&v->a_long))) return true;
+        if (chanrt__sched_worth(&chanrt__pool.workers[i])) return true;
     }
     return false;
 }
@@ -3053,7 +3073,7 @@ static void *chanrt__sched_worker_main(void *arg) {
     struct chanrt__os_thread *self = chanrt__os_self();
     self->worker = w;
     w->error = &errno;
-    w->a_long = 1; // until shown to be short
+    w->a_slice = 16 * (uint32_t)chanrt__sched_short; // until shown to be short
     w->now = chanrt_now();
     chanrt__os_set_altstack(w->altstack, CHANRT__ALTSTACK);
     chanrt__os_thread_setup(w->index);

@@ -160,8 +160,8 @@ struct slots {
     int *slot, cap, n, bad;
 };
 
-// Slot i % (C + 1) is free again as soon as send i has returned: the values i - C .. i may
-// still be on their way, so receive i - C - 1 is past, which was after the slot was read.
+// Slot i % (C + 2) was last used by value i - C - 2. Send i - 1 has returned, so receive
+// i - 1 - C has happened; and before that the receiver was through with the value before it.
 PARTY(fill_slots, struct slots, s) {
     for (int i = 0; i < s->n; i++) {
         s->slot[i % (s->cap + 2)] = i;
