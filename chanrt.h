@@ -4092,7 +4092,7 @@ static int chanrt__select_queue(chanrt_chan_case *cases, struct chanrt__wait *wa
 // Queues, blocks, and leaves the cases that did not win.
 static int chanrt__select_block(chanrt_chan_case *cases, int n, int64_t deadline, bool ordered) {
     struct chanrt__waiter fixed[CHANRT_X_CASES], *nodes = fixed;
-    int fixed_order[CHANRT_X_CASES], *order = fixed_order;
+    int fixed_order[CHANRT_X_CASES] = { 0 }, *order = fixed_order;
     if (n > CHANRT_X_CASES) {
         nodes = (struct chanrt__waiter *)CHANRT_MALLOC((size_t)n * (sizeof *nodes + sizeof *order));
         if (nodes == NULL) return -ENOMEM;
