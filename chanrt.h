@@ -1431,7 +1431,7 @@ static int chanrt__os_guard_mode = CHANRT__LINUX || CHANRT_GUARD < 2 ? CHANRT_GU
 
 // By advice (Linux 6.13), which needs no mapping of its own: n ranges, at most 64, in one call or
 // one by one. Emulators accept advice they do not know, so the first guard is tried out: a system
-// call that reads its argument there must fail.
+// call that writes there must fail.
 static bool chanrt__os_guard_by_advice(char *first, size_t size, size_t stride, int n) {
 #if CHANRT__LINUX
     enum { GUARD_INSTALL = 102, PROCESS_MADVISE = 440, SELF = -10000 };
@@ -1449,8 +1449,8 @@ static bool chanrt__os_guard_by_advice(char *first, size_t size, size_t stride, 
         if (syscall(SYS_madvise, ranges[i].base, size, GUARD_INSTALL) != 0) return false;
     static uint32_t tried;
     if (!chanrt__atom_load(&tried)) {
-        enum { SIGNALS_TO_ADD = 0, SET_BYTES = 8 }; // none, if the guard is a page of zeros
-        if (syscall(SYS_rt_sigprocmask, SIGNALS_TO_ADD, first, NULL, SET_BYTES) == 0) return false;
+        enum { BYTES = 1, NONBLOCK = 1 };
+        if (syscall(SYS_getrandom, first, BYTES, NONBLOCK) == BYTES) return false;
         chanrt__atom_store(&tried, 1);
     }
     return true;
