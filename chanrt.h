@@ -3073,7 +3073,7 @@ static void *chanrt__sched_worker_main(void *arg) {
     struct chanrt__os_thread *self = chanrt__os_self();
     self->worker = w;
     w->error = &errno;
-    w->a_slice = 16 * (uint32_t)chanrt__sched_short; // until shown to be short
+    chanrt__atom_store(&w->a_slice, 16 * (uint32_t)chanrt__sched_short); // until shown otherwise
     w->now = chanrt_now();
     chanrt__os_set_altstack(w->altstack, CHANRT__ALTSTACK);
     chanrt__os_thread_setup(w->index);
