@@ -106,7 +106,6 @@ extern "C" {
 // Preprocessor helpers. ONE yields `one` or `more`; COUNT the number of arguments.
 #define CHANRT__CAT_(a, b) a##b
 #define CHANRT__CAT(a, b) CHANRT__CAT_(a, b)
-#define CHANRT__STR(x) #x
 #define CHANRT__PICK(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, \
                      z, ...) z
 #define CHANRT__ONE(...)                                                                        \
@@ -369,7 +368,6 @@ CHANRT_API int chanrt_x_spawn_fn(const chanrt_x_site *site, const chanrt_x_how *
 
 #define CHANRT__SITE(id, label) \
     static const chanrt_x_site CHANRT__CAT(chanrt__site, id) = { label, __FILE__, __LINE__ }
-#define CHANRT__START(...) CHANRT__CAT(CHANRT__START_, CHANRT__ONE(__VA_ARGS__))(__VA_ARGS__)
 #define CHANRT__GO(id, how, ...) \
     CHANRT__CAT(CHANRT__GO_, CHANRT__ONE(__VA_ARGS__))(id, how, __VA_ARGS__)
 #define CHANRT__GO_one(id, how, name)                                       \
@@ -1983,7 +1981,7 @@ struct chanrt__task {
         } run;
     } u CHANRT__ALIGNED(32);
 };
-enum { CHANRT__PINNED = 1, CHANRT__EXITED = 2, CHANRT__LARGE = 4, CHANRT__LIVE = 8 };
+enum { CHANRT__PINNED = 1, CHANRT__EXITED = 2, CHANRT__LARGE = 4 };
 #if defined(__LP64__) && !CHANRT_UCONTEXT && !CHANRT__ASAN && !CHANRT__TSAN
 _Static_assert(sizeof(struct chanrt__task) == 160, "what a spawned task costs until it runs");
 #endif
