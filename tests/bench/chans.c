@@ -49,7 +49,7 @@ struct message256 { int64_t v, pad[31]; };
     }                                                                                      \
     uint64_t row(struct bench *b) {                                                        \
         chan(T) ch = chan_make(T, (size_t)b->c);                                           \
-        int64_t sums[8] = {0};                                                             \
+        int64_t sums[32] = {0};                                                             \
         waitgroup senders = {0}, receivers = {0};                                          \
         wg_add(&senders, b->a);                                                            \
         wg_add(&receivers, b->b);                                                          \
@@ -64,7 +64,7 @@ struct message256 { int64_t v, pad[31]; };
         chan_close(ch);                                                                    \
         wg_wait(&receivers);                                                               \
         chan_free(ch);                                                                     \
-        return bench_sum(sums, 8);                                                         \
+        return bench_sum(sums, 32);                                                        \
     }
 
 STREAM(stream8, int64_t, WHOLE)

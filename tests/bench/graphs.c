@@ -169,7 +169,7 @@ uint64_t daisy(struct bench *b) {
 }
 
 //------------------------------------------------------------------------------
-// Pool
+// Pool: b workers between the caller and a collector.
 
 TASK(workman, chan_receiver(uint64_t), jobs, chan_sender(uint64_t), results, int, us,
      waitgroup *, wg) {
@@ -189,8 +189,8 @@ uint64_t fanout(struct bench *b) {
     chan(uint64_t) results = chan_make(uint64_t, 16);
     uint64_t sum = 0;
     waitgroup wg = {0};
-    wg_add(&wg, 9);
-    for (int i = 0; i < 8; i++) bench_need(go(workman, jobs, results, b->a, &wg));
+    wg_add(&wg, b->b + 1);
+    for (int i = 0; i < b->b; i++) bench_need(go(workman, jobs, results, b->a, &wg));
     bench_need(go(collect, results, b->n, &sum, &wg));
     for (int64_t i = 1; i <= b->n; i++) chan_send(jobs, (uint64_t)i);
     chan_close(jobs);

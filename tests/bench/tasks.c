@@ -82,6 +82,29 @@ uint64_t pingpong(struct bench *b) {
     return bench_sum(sums, 2);
 }
 
+// Pairs that have nothing to do with each other: a of them share n round trips.
+uint64_t pingpong_many(struct bench *b) {
+    int pairs = b->a;
+    chan(int64_t) *ends = bench_alloc(2 * pairs, sizeof *ends);
+    int64_t *sums = bench_alloc(2 * pairs, sizeof *sums), each = b->n / pairs;
+    waitgroup wg = {0};
+    wg_add(&wg, 2 * pairs);
+    for (int i = 0; i < pairs; i++) {
+        chan(int64_t) there = ends[2 * i] = chan_make(int64_t, 0);
+        chan(int64_t) back = ends[2 * i + 1] = chan_make(int64_t, 0);
+        bench_need(go(pinger, back, there, each, &sums[2 * i], &wg));
+        bench_need(go(ponger, there, back, each, &sums[2 * i + 1], &wg));
+    }
+    wg_wait(&wg);
+    bench_end(b);
+    b->ops = (double)(each * pairs);
+    for (int i = 0; i < 2 * pairs; i++) chan_free(ends[i]);
+    uint64_t sum = bench_sum(sums, 2 * pairs);
+    free(ends);
+    free(sums);
+    return sum;
+}
+
 // A pinned task stays where it first ran. Both spin, never yielding, until the other has started:
 // only two workers can get them past that.
 TASK(pinned_player, chan_receiver(int64_t), in, chan_sender(int64_t), out, int64_t, n,

@@ -205,8 +205,8 @@ func fanout(b *bench) uint64 {
 	jobs, results := make(chan uint64, 16), make(chan uint64, 16)
 	var sum uint64
 	var wg sync.WaitGroup
-	wg.Add(9)
-	for i := 0; i < 8; i++ {
+	wg.Add(b.b + 1)
+	for i := 0; i < b.b; i++ {
 		go workman(jobs, results, b.a, &wg)
 	}
 	go collect(results, b.n, &sum, &wg)

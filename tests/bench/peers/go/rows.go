@@ -6,6 +6,7 @@ var rows = []row{
 	{"yield1000", yields, 1000, 0, 0},
 	{"pingpong_same", pingpong, 0, 0, 0},
 	{"pingpong_two", pingpong, 1, 0, 0},
+	{"pingpong_64", pingpongMany, 64, 0, 0},
 	{"pingpong_cross", pingpongCross, 0, 0, 0},
 
 	{"buf_pair", pairs, 0, 0, 16},
@@ -27,6 +28,7 @@ var rows = []row{
 	{"mpmc4x4_1", stream8, 4, 4, 1},
 	{"mpmc4x4_16", stream8, 4, 4, 16},
 	{"mpmc4x4_128", stream8, 4, 4, 128},
+	{"mpmc32x32_128", stream8, 32, 32, 128},
 	{"seq", seq, 0, 0, 0},
 
 	{"select_all2", selectReady, 2, 1, 0},
@@ -58,9 +60,10 @@ var rows = []row{
 	{"ring100k", ring, 100000, 0, 0},
 	{"daisy_cold", daisy, 1, 0, 0},
 	{"daisy_warm", daisy, 3, 0, 0},
-	{"fanout_0us", fanout, 0, 0, 0},
-	{"fanout_1us", fanout, 1, 0, 0},
-	{"fanout_10us", fanout, 10, 0, 0},
+	{"fanout_0us", fanout, 0, 8, 0},
+	{"fanout_1us", fanout, 1, 8, 0},
+	{"fanout_10us", fanout, 10, 8, 0},
+	{"fanout64_10us", fanout, 10, 64, 0},
 
 	{"wg_pair", wgPairs, 0, 0, 0},
 	{"wg_gate1000", wgGate, 1000, 0, 0},

@@ -85,6 +85,26 @@ func pingpong(b *bench) uint64 {
 	return uint64(sums[0] + sums[1])
 }
 
+func pingpongMany(b *bench) uint64 {
+	each := b.n / int64(b.a)
+	sums := make([]int64, 2*b.a)
+	var wg sync.WaitGroup
+	wg.Add(2 * b.a)
+	for i := 0; i < b.a; i++ {
+		there, back := make(chan int64), make(chan int64)
+		go pinger(back, there, each, &sums[2*i], &wg)
+		go ponger(there, back, each, &sums[2*i+1], &wg)
+	}
+	wg.Wait()
+	b.end()
+	b.ops = float64(each * int64(b.a))
+	var sum int64
+	for _, s := range sums {
+		sum += s
+	}
+	return uint64(sum)
+}
+
 func pingpongCross(b *bench) uint64 {
 	if runtime.GOMAXPROCS(0) < 2 {
 		os.Exit(77)
