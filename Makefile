@@ -34,9 +34,9 @@ demo:       ## count the words of this repository with many tasks
 demo: need-demo $(B)/examples/wordcount
 	$(B)/examples/wordcount
 
-test:       ## unit, spec, fail, examples, docs, lint: about a minute
+test:       ## unit, spec, history, fail, examples, docs, lint: about a minute
 test: need-test
-	@TEST_SCALE=$${TEST_SCALE:-0.3} tests/run.sh unit spec names fail examples docs lint
+	@TEST_SCALE=$${TEST_SCALE:-0.3} tests/run.sh unit spec history names fail examples docs lint
 
 examples:   ## build every example, run it, compare what it prints
 examples: need-demo
@@ -90,6 +90,8 @@ $(B)/impl.o: tests/impl.c $(FRAME)
 $(B)/main.o: tests/main.c $(FRAME)
 	$(BUILD) -c -o $@ $<
 $(B)/unit/%: tests/unit/%.c tests/impl.c $(B)/main.o $(FRAME)
+	$(BUILD) -o $@ $< $(B)/main.o -lcmocka
+$(B)/history/%: tests/history/%.c tests/impl.c $(B)/main.o $(wildcard tests/history/*.h) $(FRAME)
 	$(BUILD) -o $@ $< $(B)/main.o -lcmocka
 $(B)/spec/%: tests/spec/%.c $(IMPL) $(B)/main.o $(FRAME)
 	$(BUILD) -o $@ $(filter %.c %.o,$^) -lcmocka
