@@ -33,8 +33,9 @@
 //   `grep -n '// >>' chanrt.h` prints the table of contents. First the interface,
 //   with the only copy of each function's reference; then the implementation, in
 //   rooms, lowest first. No function is declared before it is defined there, so a
-//   room can only call rooms above it in the file; the four ways up are data, not
-//   calls: a task's entry, a task's end, a timer's fire, the failure's dump.
+//   room can only call rooms above it in the file; the five ways up are data, not
+//   calls: a task's entry, a task's end, a timer's fire, the failure's dump, and the
+//   pool's start, for the thread that watches it.
 //   The life of one value: >>chan, chanrt__chan_send and chanrt__chan_recv.
 //   The life of one task:  >>sched, chanrt_x_spawn and chanrt__sched_task_main.
 //   Every wait of a task ends in one place: chanrt__wait_block in >>wait.
@@ -148,7 +149,19 @@ typedef struct chanrt_statistics {
     uint64_t wakes;         // sleeping workers woken
     uint64_t stacks;        // stacks in existence, in use or cached
     uint64_t bytes_held;    // address space held for stacks and task records
+    uint64_t queued;        // tasks that could run and wait for a worker
+    uint64_t queued_shared; // of those, in the queue that all workers share
+    uint64_t workers_idle;  // workers asleep
+    uint64_t threads_blocked; // the program's own threads that are blocked for ever
 } chanrt_statistics;
+
+typedef struct chanrt_worker_statistics {
+    uint64_t task;          // id of the task that runs there now; 0: none
+    bool idle;              // asleep
+    uint64_t queued;        // tasks in its queues
+    uint64_t run_ns;        // how long a task ran there, on average of the last few
+    uint64_t spawned, finished, switches, parks, steals;
+} chanrt_worker_statistics;
 
 // Who waits on an object, first come first. Private, but part of zero-initialised objects.
 struct chanrt_x_queue {
@@ -229,14 +242,19 @@ CHANRT_API void chanrt_task_exit(void) __attribute__((noreturn));
 CHANRT_API uint64_t chanrt_task_id(void);
 CHANRT_API const char *chanrt_task_name(void);
 
-// chanrt_dump writes a line per task: id, name, where spawned, state, what it waits for
-// and for how long; then the program's own threads that are blocked for ever. The tasks run on
-// meanwhile: each line is true for its moment, and times are as of the worker's last look at
-// the clock.
+// chanrt_dump writes a line per task: id, name, state in Go's words, what it waits for and for
+// how long, its stack, where it was spawned. Four or more tasks of one place in one state share
+// a line. Then the program's own threads that are blocked for ever, and the channels waited for.
+// The tasks run on meanwhile: each line is true for its moment, and times are as of the worker's
+// last look at the clock. With CHANRT_DUMP_SIGNAL=USR1 in the environment (a name or a number) the
+// signal writes one to stderr, from a thread that waits for nothing else.
 CHANRT_API void chanrt_dump(FILE *f);
 
-// chanrt_stats fills *s. Figures of running workers may be a few switches old.
+// chanrt_stats fills *s, chanrt_worker_stats what one worker did, worker 0 to chanrt_workers() - 1.
+// Figures of running workers may be a few switches old.
+// Returns: 0; EINVAL: s is NULL, or there is no such worker (now).
 CHANRT_API void chanrt_stats(chanrt_statistics *s);
+CHANRT_API int chanrt_worker_stats(int worker, chanrt_worker_statistics *s);
 
 // errno, never cached: a task may wake on another thread, and libc lets compilers keep
 // the address of errno over a call.
@@ -853,6 +871,7 @@ CHANRT_API int chanrt_x_wg_undo(const chanrt_x_how *how, int err);
 //------------------------------------------------------------------------------
 
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -1387,7 +1406,116 @@ static void chanrt__os_set_altstack(void *low, size_t size) {
 }
 #endif
 
+// --- a signal that writes to a pipe, for a thread that waits at its other end
+
+static int chanrt__os_pipe[2] = { -1, -1 };
+
+static void chanrt__os_ring(int sig, void *info, void *context) {
+    int kept = errno;
+    char byte = (char)sig;
+    (void)info, (void)context;
+    if (write(chanrt__os_pipe[1], &byte, 1) < 0) errno = kept; // full: it will be heard anyway
+    errno = kept;
+}
+
+#if CHANRT__LINUX
+static struct chanrt__os_sigaction chanrt__os_unrung;
+
+static bool chanrt__os_bell_open(void) {
+    return syscall(SYS_pipe2, chanrt__os_pipe, 02000000 | 04000) == 0; // CLOEXEC, NONBLOCK
+}
+
+static void chanrt__os_bell_hang(int sig) {
+    struct chanrt__os_sigaction now = { .fn = chanrt__os_ring, .flags = 4 | 0x10000000 }; // RESTART
+    chanrt__os_libc_sigaction(sig, &now, &chanrt__os_unrung);
+}
+
+static void chanrt__os_bell_take(int sig) {
+    chanrt__os_libc_sigaction(sig, &chanrt__os_unrung, NULL);
+}
+
+// Lets the calling thread take the signal: the program's own may be gone.
+static void chanrt__os_unblock(int sig) {
+    enum { UNBLOCK = 1 };
+    uint64_t set = (uint64_t)1 << (sig - 1);
+    syscall(SYS_rt_sigprocmask, UNBLOCK, &set, NULL, sizeof set);
+}
+#else
+static struct sigaction chanrt__os_unrung;
+
+static bool chanrt__os_bell_open(void) {
+    return pipe(chanrt__os_pipe) == 0;
+}
+
+static void chanrt__os_bell_hang(int sig) {
+    struct sigaction now;
+    memset(&now, 0, sizeof now);
+    now.sa_sigaction = (void (*)(int, siginfo_t *, void *))chanrt__os_ring;
+    now.sa_flags = SA_SIGINFO | SA_RESTART;
+    sigaction(sig, &now, &chanrt__os_unrung);
+}
+
+static void chanrt__os_bell_take(int sig) {
+    sigaction(sig, &chanrt__os_unrung, NULL);
+}
+
+static void chanrt__os_unblock(int sig) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, sig);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+#endif
+
+// Waits for a ring, up to ms milliseconds; < 0: for ever. Returns the signal, 0: none came.
+static int chanrt__os_bell_wait(int ms) {
+    struct pollfd p = { .fd = chanrt__os_pipe[0], .events = POLLIN };
+    char byte = 0;
+    if (poll(&p, 1, ms) <= 0 || read(chanrt__os_pipe[0], &byte, 1) != 1) return 0;
+    return byte;
+}
+
+static void chanrt__os_bell_close(void) {
+    for (int i = 0; i < 2; i++) {
+        if (chanrt__os_pipe[i] >= 0) close(chanrt__os_pipe[i]);
+        chanrt__os_pipe[i] = -1;
+    }
+}
+
+// The signal that a text names: "USR1", "SIGUSR1", "10"; 0: none.
+static int chanrt__os_signal_named(const char *text) {
+    static const struct {
+        const char *name;
+        int number;
+    } known[] = { { "HUP", SIGHUP }, { "INT", SIGINT }, { "QUIT", SIGQUIT }, { "TERM", SIGTERM },
+                  { "USR1", SIGUSR1 }, { "USR2", SIGUSR2 } };
+    if (text == NULL) return 0;
+    if (strncmp(text, "SIG", 3) == 0) text += 3;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strcmp(text, known[i].name) == 0) return known[i].number;
+    long n = strtol(text, NULL, 10);
+    return n > 0 && n < 32 ? (int)n : 0;
+}
+
 // --- memory
+
+// Copies up to n bytes from where memory may be gone by now; returns how many. The kernel copies
+// them, and fails where we would crash. 0 also where it cannot be asked.
+static size_t chanrt__os_peek(void *to, const void *from, size_t n) {
+#if CHANRT__LINUX
+    struct {
+        void *base;
+        size_t len;
+    } local = { to, n }, remote = { (void *)(uintptr_t)from, n };
+    int kept = errno;
+    long got = syscall(SYS_process_vm_readv, getpid(), &local, 1L, &remote, 1L, 0L);
+    errno = kept;
+    return got > 0 ? (size_t)got : 0;
+#else
+    (void)to, (void)from, (void)n;
+    return 0;
+#endif
+}
 
 static size_t chanrt__os_page(void) {
     static size_t page;
@@ -2182,6 +2310,8 @@ static struct {
     long a_blocked;                    // the program's threads blocked for ever
     struct chanrt__os_thread *threads; // those
     long checks;                       // looks for a deadlock that did not find one, in a row
+    long a_helpers;                    // threads of ours that wake nobody: >>watch
+    void (*started)(void);             // upward: the pool runs (>>watch)
     uint64_t a_spawned_outside;        // by the program's own threads
     uint64_t a_wakes, a_peak, a_ids;
     uint64_t epoch;                    // shutdowns so far
@@ -2440,7 +2570,8 @@ static bool chanrt__sched_stuck_locked(void) {
     }
     if (chanrt__atom_load(&chanrt__pool.a_blocked) == 0 && chanrt__sched_live() == 0) return false;
     long others = chanrt__os_threads() - chanrt__pool.count -
-                  chanrt__atom_load(&chanrt__pool.a_blocked);
+                  chanrt__atom_load(&chanrt__pool.a_blocked) -
+                  chanrt__atom_load(&chanrt__pool.a_helpers);
     return others == 0 || (CHANRT__TSAN && others == 1); // TSan has a thread of its own, later on
 }
 
@@ -3200,6 +3331,7 @@ static int chanrt__sched_start_locked(int workers, int stack_class) {
     }
     chanrt__os_catch_faults(chanrt__sched_on_fault);
     chanrt__atom_store_rel(&chanrt__pool.a_running, 1); // [start] the pool's fields
+    if (chanrt__pool.started != NULL) chanrt__pool.started();
     return 0;
 }
 
@@ -4442,9 +4574,62 @@ CHANRT_API int chanrt_x_wg_undo(const chanrt_x_how *how, int err) {
 
 //------------------------------------------------------------------------------
 // >>inside    Looking at a running program.
-//   uses    port fail atom os task sched chan
-//   tests   spec/runtime.c spec/deadlock.c
+//   uses    port fail atom os stack task sched wait chan
+//   laws    What is looked at may change and go meanwhile: whatever a task's own record does not
+//           hold is read by the kernel (chanrt__os_peek), and believed only if the task was seen
+//           in the same wait before and after. Nothing is allocated but address space.
+//   tests   spec/inside.c spec/runtime.c spec/deadlock.c
+//
+//   To tell more of a new reason to wait: a line in chanrt__task_reasons (>>task), and if its
+//   object has something to say, a case in chanrt__inside_operand.
 //------------------------------------------------------------------------------
+
+enum {
+    CHANRT__INSIDE_CASES = 3,     // of a select that are printed
+    CHANRT__INSIDE_NODES = 64,    // of a select that are counted
+    CHANRT__INSIDE_GROUPS = 1024, // kinds of tasks told apart
+    CHANRT__INSIDE_OBJECTS = 8192,
+    CHANRT__INSIDE_ALIKE = 4,     // so many tasks of a kind share a line
+    CHANRT__INSIDE_CHANNELS = 50  // listed at the end
+};
+
+// One task, or thread, as it was at one moment.
+struct chanrt__inside_seen {
+    uint64_t id;                  // 0: a thread
+    char name[48];
+    const chanrt_x_site *site;
+    int reason;
+    bool running;
+    const void *object;
+    int64_t since;
+    size_t used, size;            // bytes of stack; size 0: it has none, or it is not known
+    int cases;                    // of a select
+    struct {
+        const void *object;
+        bool send;
+    } first[CHANRT__INSIDE_NODES];
+};
+
+// Tasks spawned at one place that are in one state.
+struct chanrt__inside_group {
+    const chanrt_x_site *site;
+    int reason;
+    bool running, same, told;     // same: they all wait for one object
+    uint64_t count;
+    const void *object;
+    int64_t oldest, youngest;     // since when they wait
+};
+
+struct chanrt__inside_object {
+    const void *object;
+    bool chan;
+    uint32_t waiting[2], selects; // receivers or others, senders
+};
+
+struct chanrt__inside_view {
+    struct chanrt__inside_group groups[CHANRT__INSIDE_GROUPS];
+    struct chanrt__inside_object objects[CHANRT__INSIDE_OBJECTS];
+};
 
 static bool chanrt__inside_running(struct chanrt__task *t) {
     for (int i = 0; i < chanrt__pool.count; i++)
@@ -4452,43 +4637,289 @@ static bool chanrt__inside_running(struct chanrt__task *t) {
     return false;
 }
 
-static void chanrt__inside_wait(FILE *f, int reason, const void *object, int64_t since) {
+// The cases of a select, from the wait on the task's stack: a node's lock is its channel.
+static void chanrt__inside_cases(const void *wait_at, struct chanrt__inside_seen *e) {
+    struct chanrt__wait wait = { .count = 0 };
+    struct chanrt__waiter node = { .next = NULL };
+    if (chanrt__os_peek(&wait, wait_at, sizeof wait) != sizeof wait) return;
+    if (wait.count < 0 || wait.count > CHANRT__INSIDE_NODES) wait.count = CHANRT__INSIDE_NODES;
+    for (; e->cases < wait.count; e->cases++) {
+        if (chanrt__os_peek(&node, wait.nodes + e->cases, sizeof node) != sizeof node) break;
+        struct chanrt__chan *c = (struct chanrt__chan *)(void *)node.lock;
+        e->first[e->cases].object = c;
+        e->first[e->cases].send = (uintptr_t)node.queue == (uintptr_t)c +
+                                                               offsetof(struct chanrt__chan, sendq);
+    }
+}
+
+static void chanrt__inside_stack(const struct chanrt__task *copy, struct chanrt__inside_seen *e) {
+#if !CHANRT_UCONTEXT
+    struct chanrt__stack stack = { .next = NULL };
+    if (copy->stack == NULL) return;
+    if (chanrt__os_peek(&stack, copy->stack, sizeof stack) != sizeof stack) return;
+    if ((char *)copy->ctx.sp < stack.low || (char *)copy->ctx.sp > stack.top) return;
+    e->used = (size_t)(stack.top - (char *)copy->ctx.sp);
+    e->size = chanrt__stack_size(stack.class);
+#else
+    (void)copy, (void)e;
+#endif
+}
+
+// The record as it is now; its owner may be writing to it. False: no task is in it.
+static bool chanrt__inside_copy(struct chanrt__task *copy, struct chanrt__task *t) {
+    if (chanrt__atom_load(&t->a_id) == 0) return false;
+    if (chanrt__os_peek(copy, t, sizeof *copy) != sizeof *copy) {
+        memset(copy, 0, sizeof *copy);
+        copy->a_id = chanrt__atom_load(&t->a_id);
+        copy->a_reason = chanrt__atom_load(&t->a_reason);
+        copy->a_site = chanrt__atom_load(&t->a_site);
+        copy->a_name = chanrt__atom_load(&t->a_name);
+        copy->u.run.a_object = chanrt__atom_load(&t->u.run.a_object);
+        copy->u.run.a_since = chanrt__atom_load(&t->u.run.a_since);
+    }
+    return copy->a_id != 0 && copy->a_site != NULL && copy->a_reason != CHANRT__PREPARED;
+}
+
+// Looks at t; false: there is no task in the record.
+static bool chanrt__inside_look(struct chanrt__task *t, struct chanrt__inside_seen *e) {
+    struct chanrt__task seen, again;
+    for (int tries = 0; chanrt__inside_copy(&seen, t); tries++) {
+        memset(e, 0, offsetof(struct chanrt__inside_seen, first));
+        e->id = seen.a_id;
+        e->site = seen.a_site;
+        e->reason = seen.a_reason;
+        if (seen.a_name == seen.a_site->name ||
+            chanrt__os_peek(e->name, seen.a_name, sizeof e->name - 1) == 0)
+            snprintf(e->name, sizeof e->name, "%s", e->site->name);
+        e->running = e->reason == CHANRT__NOT_WAITING && chanrt__inside_running(t);
+        if (e->reason == CHANRT__NOT_WAITING) return true;
+        e->since = seen.u.run.a_since;
+        if (tries == 3) return true; // it comes and goes: without its object
+        e->object = seen.u.run.a_object;
+        if (e->reason == CHANRT__WAIT_SELECT) chanrt__inside_cases(seen.u.run.wait, e);
+        chanrt__inside_stack(&seen, e);
+        if (chanrt__inside_copy(&again, t) && seen.a_id == again.a_id &&
+            seen.a_reason == again.a_reason && seen.u.run.a_object == again.u.run.a_object &&
+            seen.u.run.a_since == again.u.run.a_since)
+            return true;
+    }
+    return false;
+}
+
+static void chanrt__inside_look_thread(struct chanrt__os_thread *t, struct chanrt__inside_seen *e) {
+    memset(e, 0, offsetof(struct chanrt__inside_seen, first));
+    e->reason = t->reason;
+    e->object = t->object;
+    e->since = t->since;
+}
+
+// --- who waits for what
+
+static struct chanrt__inside_object *chanrt__inside_object(struct chanrt__inside_view *v,
+                                                           const void *object) {
+    if (v == NULL || object == NULL) return NULL;
+    uint32_t at = (uint32_t)((uintptr_t)object >> 4) * 2654435761u;
+    for (uint32_t i = 0; i < 64; i++) {
+        struct chanrt__inside_object *o = &v->objects[(at + i) % CHANRT__INSIDE_OBJECTS];
+        if (o->object == NULL) o->object = object;
+        if (o->object == object) return o;
+    }
+    return NULL; // too many: it goes uncounted
+}
+
+static struct chanrt__inside_group *chanrt__inside_group(struct chanrt__inside_view *v,
+                                                         const struct chanrt__inside_seen *e) {
+    if (v == NULL) return NULL;
+    uint32_t at = (uint32_t)((uintptr_t)e->site >> 3) * 2654435761u + (uint32_t)e->reason;
+    for (uint32_t i = 0; i < 64; i++) {
+        struct chanrt__inside_group *g = &v->groups[(at + i) % CHANRT__INSIDE_GROUPS];
+        if (g->site == NULL) {
+            *g = (struct chanrt__inside_group){
+                .site = e->site, .reason = e->reason, .running = e->running, .same = true,
+                .object = e->object, .oldest = e->since, .youngest = e->since
+            };
+        }
+        if (g->site == e->site && g->reason == e->reason && g->running == e->running) return g;
+    }
+    return NULL;
+}
+
+static void chanrt__inside_count(struct chanrt__inside_view *v,
+                                 const struct chanrt__inside_seen *e) {
+    bool chan = e->reason == CHANRT__WAIT_SEND || e->reason == CHANRT__WAIT_RECV;
+    struct chanrt__inside_object *o = chanrt__inside_object(v, e->object);
+    if (o != NULL && e->cases == 0) {
+        o->waiting[e->reason == CHANRT__WAIT_SEND]++;
+        o->chan |= chan;
+    }
+    for (int i = 0; i < e->cases; i++) {
+        o = chanrt__inside_object(v, e->first[i].object);
+        if (o == NULL) continue;
+        o->selects++;
+        o->chan = true;
+    }
+    struct chanrt__inside_group *g = e->id != 0 ? chanrt__inside_group(v, e) : NULL;
+    if (g == NULL) return;
+    g->count++;
+    g->same = g->same && g->object == e->object;
+    if (e->since < g->oldest) g->oldest = e->since;
+    if (e->since > g->youngest) g->youngest = e->since;
+}
+
+// --- printing
+
+static void chanrt__inside_chan(FILE *f, const void *object, uint32_t waiting) {
+    struct chanrt__chan c = { .a_lock = 0 };
+    fprintf(f, " %p", object);
+    if (chanrt__os_peek(&c, object, sizeof c) != sizeof c) return;
+    fprintf(f, " (cap %zu, %zu queued", c.cap, c.a_count);
+    if (c.a_closed) fputs(", closed", f);
+    if (waiting > 0) fprintf(f, ", %u waiting", waiting);
+    fputc(')', f);
+}
+
+// What a task waits for. Rooms above may have their own cases here.
+static void chanrt__inside_operand(FILE *f, struct chanrt__inside_view *v,
+                                   const struct chanrt__inside_seen *e) {
+    struct chanrt__inside_object *o = chanrt__inside_object(v, e->object);
+    chanrt_waitgroup wg = { .x_count = 0 };
+    switch (e->reason) {
+    case CHANRT__WAIT_SEND:
+    case CHANRT__WAIT_RECV:
+        if (e->object == NULL) break;
+        chanrt__inside_chan(f, e->object,
+                            o != NULL ? o->waiting[e->reason == CHANRT__WAIT_SEND] : 0);
+        break;
+    case CHANRT__WAIT_SELECT:
+        for (int i = 0; i < e->cases && i < CHANRT__INSIDE_CASES; i++)
+            fprintf(f, "%s%s %p", i == 0 ? " (" : ", ", e->first[i].send ? "send" : "receive",
+                    e->first[i].object);
+        if (e->cases > CHANRT__INSIDE_CASES)
+            fprintf(f, ", %d more", e->cases - CHANRT__INSIDE_CASES);
+        if (e->cases > 0) fputc(')', f);
+        break;
+    case CHANRT__WAIT_GROUP:
+        fprintf(f, " %p", e->object);
+        if (e->object != NULL && chanrt__os_peek(&wg, e->object, sizeof wg) == sizeof wg)
+            fprintf(f, " (count %lld)", (long long)wg.x_count);
+        break;
+    default:
+        if (e->object != NULL) fprintf(f, " %p", e->object);
+    }
+}
+
+static double chanrt__inside_age(int64_t since) {
     int64_t age = chanrt_now() - since;
-    fputs(chanrt__task_reasons[reason], f);
-    if (object != NULL) fprintf(f, " %p", object);
-    fprintf(f, ", %.3f s", (double)(age > 0 ? age : 0) / 1e9);
+    return (double)(age > 0 ? age : 0) / 1e9;
 }
 
-static void chanrt__inside_print(FILE *f, struct chanrt__task *t) {
-    const chanrt_x_site *site = chanrt__atom_load(&t->a_site);
-    uint8_t reason = chanrt__atom_load(&t->a_reason);
-    fprintf(f, "task %llu \"%s\" [", (unsigned long long)chanrt__atom_load(&t->a_id),
-            chanrt__atom_load(&t->a_name));
-    if (reason == CHANRT__NOT_WAITING)
-        fputs(chanrt__inside_running(t) ? "running" : "runnable", f);
-    else
-        chanrt__inside_wait(f, reason, chanrt__atom_load(&t->u.run.a_object),
-                            chanrt__atom_load(&t->u.run.a_since));
-    fprintf(f, "] spawned at %s:%d\n", site->file, site->line);
+static void chanrt__inside_state(FILE *f, struct chanrt__inside_view *v,
+                                 const struct chanrt__inside_seen *e) {
+    if (e->reason == CHANRT__NOT_WAITING) {
+        fputs(e->running ? "[running]" : "[runnable]", f);
+        return;
+    }
+    fprintf(f, "[%s", chanrt__task_reasons[e->reason]);
+    chanrt__inside_operand(f, v, e);
+    fprintf(f, ", %.3f s]", chanrt__inside_age(e->since));
 }
 
-// Every task, and every ordinary thread that is blocked for ever. The pool mutex is held.
-static void chanrt__inside_dump_locked(FILE *f) {
+static void chanrt__inside_print(FILE *f, struct chanrt__inside_view *v,
+                                 const struct chanrt__inside_seen *e) {
+    fprintf(f, "task %llu \"%s\" ", (unsigned long long)e->id, e->name);
+    chanrt__inside_state(f, v, e);
+    if (e->size > 0)
+        fprintf(f, " stack %.1f of %zu KiB,", (double)e->used / 1024, e->size >> 10);
+    fprintf(f, " spawned at %s:%d\n", e->site->file, e->site->line);
+}
+
+static void chanrt__inside_print_group(FILE *f, struct chanrt__inside_view *v,
+                                       const struct chanrt__inside_group *g,
+                                       const struct chanrt__inside_seen *e) {
+    fprintf(f, "%llu tasks \"%s\" [", (unsigned long long)g->count, g->site->name);
+    if (g->reason == CHANRT__NOT_WAITING) {
+        fputs(g->running ? "running" : "runnable", f);
+    } else {
+        fputs(chanrt__task_reasons[g->reason], f);
+        if (g->same) chanrt__inside_operand(f, v, e);
+        fprintf(f, ", %.3f to %.3f s", chanrt__inside_age(g->youngest),
+                chanrt__inside_age(g->oldest));
+    }
+    fprintf(f, "] spawned at %s:%d, such as task %llu\n", g->site->file, g->site->line,
+            (unsigned long long)e->id);
+}
+
+static void chanrt__inside_print_channels(FILE *f, struct chanrt__inside_view *v) {
+    int listed = 0, left = 0;
+    for (int i = 0; v != NULL && i < CHANRT__INSIDE_OBJECTS; i++) {
+        struct chanrt__inside_object *o = &v->objects[i];
+        if (!o->chan) continue;
+        if (listed == CHANRT__INSIDE_CHANNELS) {
+            left++;
+            continue;
+        }
+        if (listed++ == 0) fputs("channels waited for:\n", f);
+        fputs("chan", f);
+        chanrt__inside_chan(f, o->object, 0);
+        fprintf(f, ": %u senders, %u receivers, %u selects wait\n", o->waiting[1], o->waiting[0],
+                o->selects);
+    }
+    if (left > 0) fprintf(f, "and %d more\n", left);
+}
+
+// Calls visit for every task.
+static void chanrt__inside_each(void (*visit)(struct chanrt__inside_seen *, void *), void *arg) {
+    struct chanrt__inside_seen e;
     for (struct chanrt__slab *s = chanrt__atom_load_acq(&chanrt__slabs.first); s != NULL; // [slab]
          s = s->next)
         for (size_t i = 0; i < s->count; i++)
-            if (chanrt__atom_load(&s->tasks[i].a_id) != 0 &&
-                chanrt__atom_load(&s->tasks[i].a_reason) != CHANRT__PREPARED)
-                chanrt__inside_print(f, &s->tasks[i]);
+            if (chanrt__inside_look(&s->tasks[i], &e)) visit(&e, arg);
+}
+
+struct chanrt__inside_dump {
+    FILE *f;
+    struct chanrt__inside_view *view;
+};
+
+static void chanrt__inside_visit_count(struct chanrt__inside_seen *e, void *arg) {
+    chanrt__inside_count(((struct chanrt__inside_dump *)arg)->view, e);
+}
+
+static void chanrt__inside_visit_print(struct chanrt__inside_seen *e, void *arg) {
+    struct chanrt__inside_dump *d = (struct chanrt__inside_dump *)arg;
+    struct chanrt__inside_group *g = chanrt__inside_group(d->view, e);
+    if (g == NULL || g->count < CHANRT__INSIDE_ALIKE) {
+        chanrt__inside_print(d->f, d->view, e);
+    } else if (!g->told) {
+        g->told = true;
+        chanrt__inside_print_group(d->f, d->view, g, e);
+    }
+}
+
+// Every task, every ordinary thread that is blocked for ever, the channels they wait for. Without
+// memory for the view nothing is counted or grouped. The pool mutex is held.
+static void chanrt__inside_dump_locked(FILE *f) {
+    struct chanrt__inside_seen e;
+    struct chanrt__inside_dump dump = { f, NULL };
+    dump.view = (struct chanrt__inside_view *)chanrt__os_map(sizeof *dump.view);
+    if (dump.view != NULL) chanrt__inside_each(chanrt__inside_visit_count, &dump);
     long blocked = chanrt__atom_load(&chanrt__pool.a_blocked);
+    for (struct chanrt__os_thread *t = chanrt__pool.threads; t != NULL; t = t->next) {
+        chanrt__inside_look_thread(t, &e);
+        if (dump.view != NULL) chanrt__inside_count(dump.view, &e);
+    }
+    chanrt__inside_each(chanrt__inside_visit_print, &dump);
     if (blocked > 0)
         fprintf(f, "%ld thread%s of the program's own, blocked for ever:\n", blocked,
                 blocked == 1 ? "" : "s");
     for (struct chanrt__os_thread *t = chanrt__pool.threads; t != NULL; t = t->next) {
-        fputs("thread [", f);
-        chanrt__inside_wait(f, t->reason, t->object, t->since);
-        fputs("]\n", f);
+        chanrt__inside_look_thread(t, &e);
+        fputs("thread ", f);
+        chanrt__inside_state(f, dump.view, &e);
+        fputc('\n', f);
     }
+    chanrt__inside_print_channels(f, dump.view);
+    if (dump.view != NULL) chanrt__os_unmap(dump.view, sizeof *dump.view);
 }
 
 CHANRT_API void chanrt_dump(FILE *f) {
@@ -4498,15 +4929,25 @@ CHANRT_API void chanrt_dump(FILE *f) {
     pthread_mutex_unlock(&chanrt__pool.mutex);
 }
 
+// --- figures
+
+static uint64_t chanrt__inside_queued(struct chanrt__worker *w) {
+    return (uint64_t)chanrt__atom_load(&w->a_len) + chanrt__atom_load(&w->a_pinned_len) +
+           (chanrt__atom_load(&w->a_next) != NULL);
+}
+
 CHANRT_API void chanrt_stats(chanrt_statistics *s) {
     if (s == NULL) return;
     memset(s, 0, sizeof *s);
     pthread_mutex_lock(&chanrt__pool.mutex);
     chanrt__sched_note_peak();
     s->workers = (uint64_t)chanrt__pool.count;
+    s->workers_idle = (uint64_t)chanrt__pool.idle_count;
+    s->threads_blocked = (uint64_t)chanrt__atom_load(&chanrt__pool.a_blocked);
     s->tasks_live = chanrt__sched_live();
     s->tasks_peak = chanrt__atom_load(&chanrt__pool.a_peak);
     s->tasks_spawned = chanrt__atom_load(&chanrt__pool.a_spawned_outside);
+    s->queued = s->queued_shared = chanrt__atom_load(&chanrt__pool.a_shared_len);
     s->wakes = chanrt__pool.a_wakes;
     for (int i = 0; i < chanrt__pool.count; i++) {
         struct chanrt__worker *w = &chanrt__pool.workers[i];
@@ -4514,6 +4955,7 @@ CHANRT_API void chanrt_stats(chanrt_statistics *s) {
         s->switches += chanrt__atom_load(&w->a_switches);
         s->parks += chanrt__atom_load(&w->a_parks);
         s->steals += chanrt__atom_load(&w->a_steals);
+        s->queued += chanrt__inside_queued(w);
     }
     pthread_mutex_unlock(&chanrt__pool.mutex);
     for (int class = 0; class < CHANRT__STACK_CLASSES; class ++) {
@@ -4523,9 +4965,87 @@ CHANRT_API void chanrt_stats(chanrt_statistics *s) {
     s->bytes_held += chanrt__atom_load(&chanrt__slabs.a_bytes);
 }
 
+CHANRT_API int chanrt_worker_stats(int worker, chanrt_worker_statistics *s) {
+    if (s == NULL) return EINVAL;
+    int err = EINVAL;
+    pthread_mutex_lock(&chanrt__pool.mutex);
+    if (worker >= 0 && worker < chanrt__pool.count) {
+        struct chanrt__worker *w = &chanrt__pool.workers[worker];
+        struct chanrt__task *t = chanrt__atom_load(&w->a_current);
+        *s = (chanrt_worker_statistics){
+            .task = t != NULL ? chanrt__atom_load(&t->a_id) : 0,
+            .idle = w->idle,
+            .queued = chanrt__inside_queued(w),
+            .run_ns = chanrt__atom_load(&w->a_slice),
+            .spawned = chanrt__atom_load(&w->a_spawned),
+            .finished = chanrt__atom_load(&w->a_finished),
+            .switches = chanrt__atom_load(&w->a_switches),
+            .parks = chanrt__atom_load(&w->a_parks),
+            .steals = chanrt__atom_load(&w->a_steals),
+        };
+        err = 0;
+    }
+    pthread_mutex_unlock(&chanrt__pool.mutex);
+    return err;
+}
+
+//------------------------------------------------------------------------------
+// >>watch    A thread that only looks: a dump when a signal asks for one.
+//   uses    port fail atom os sched inside
+//   owns    chanrt__watch
+//   laws    It runs only when somebody asked for it, and wakes nobody, so the deadlock detector
+//           does not count it (a_helpers). The signal's handler does nothing but ring.
+//   tests   spec/inside.c
+//------------------------------------------------------------------------------
+
+static struct {
+    pthread_t thread;
+    bool running;
+    int signal;    // 0: none
+} chanrt__watch;
+
+static void *chanrt__watch_main(void *arg) {
+    (void)arg;
+    chanrt__os_unblock(chanrt__watch.signal);
+    while (chanrt__atom_load_acq(&chanrt__pool.a_helpers) > 0) { // [watch]
+        if (chanrt__os_bell_wait(-1) != chanrt__watch.signal) continue;
+        fputs("chanrt: dump on a signal\n", stderr);
+        chanrt_dump(stderr);
+        fflush(stderr);
+    }
+    return NULL;
+}
+
+// Called at the end of the pool's start.
+static void chanrt__watch_start_locked(void) {
+    int sig = chanrt__os_signal_named(getenv("CHANRT_DUMP_SIGNAL"));
+    if (sig == 0 || !chanrt__os_bell_open()) return;
+    chanrt__watch.signal = sig;
+    chanrt__atom_store_rel(&chanrt__pool.a_helpers, 1); // [watch]
+    int err = chanrt__os_thread_start(&chanrt__watch.thread, chanrt__watch_main, NULL);
+    chanrt__watch.running = err == 0;
+    if (err == 0) {
+        chanrt__os_bell_hang(sig);
+        return;
+    }
+    chanrt__atom_store_rel(&chanrt__pool.a_helpers, 0); // [watch]
+    chanrt__os_bell_close();
+    chanrt__fail_say("no thread to write dumps: %s", strerror(err));
+}
+
+static void chanrt__watch_stop(void) {
+    if (!chanrt__watch.running) return;
+    chanrt__os_bell_take(chanrt__watch.signal);
+    chanrt__atom_store_rel(&chanrt__pool.a_helpers, 0); // [watch] 1 to 0: the thread leaves
+    chanrt__os_ring(0, NULL, NULL);
+    pthread_join(chanrt__watch.thread, NULL);
+    chanrt__os_bell_close();
+    chanrt__watch.running = false;
+}
+
 //------------------------------------------------------------------------------
 // >>rt    Starting and shutting down, as the program sees it.
-//   uses    port fail atom os stack list task sched wait inside
+//   uses    port fail atom os stack list task sched wait inside watch
 //   tests   spec/runtime.c
 //------------------------------------------------------------------------------
 
@@ -4608,6 +5128,7 @@ CHANRT_API int chanrt_shutdown(int64_t timeout) {
     }
     bool ended = chanrt__rt_drain(chanrt__os_deadline(timeout), timeout < 0); // or gave up
     chanrt__sched_join(chanrt__pool.count);
+    chanrt__watch_stop();
     pthread_mutex_lock(&chanrt__pool.mutex);
     ended = chanrt__sched_live() == 0;
     if (!ended) {
@@ -4628,9 +5149,10 @@ CHANRT_API int chanrt_shutdown(int64_t timeout) {
     return ended ? 0 : EBUSY;
 }
 
-// Lets a report from deep inside print every task: the fourth way up.
+// Two of the ways up: a report from deep inside prints every task, a start starts the watch.
 __attribute__((constructor)) static void chanrt__rt_init(void) {
     chanrt__fail_dump = chanrt__inside_dump_locked;
+    chanrt__pool.started = chanrt__watch_start_locked;
 }
 
 #ifndef CHANRT_KEEP_ERRNO

@@ -75,8 +75,10 @@ static inline int tasks_blocked(void) {
     fclose(f);
     int n = 0;
     for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
-        char *at = strncmp(line, "task ", 5) == 0 ? strchr(line, '[') : NULL;
-        n += at != NULL && strncmp(at, "[run", 4) != 0 && strncmp(at, "[sleep", 6) != 0;
+        bool one = strncmp(line, "task ", 5) == 0, many = line[0] >= '1' && line[0] <= '9';
+        char *at = one || (many && strstr(line, " tasks \"")) ? strchr(line, '[') : NULL;
+        if (at != NULL && strncmp(at, "[run", 4) != 0 && strncmp(at, "[sleep", 6) != 0)
+            n += one ? 1 : atoi(line);
     }
     free(text);
     return n;

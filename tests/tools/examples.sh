@@ -79,7 +79,7 @@ for path in examples/[0-9]*; do
     names+=("${name%.c}")
 done
 env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -s -k \
-    "${names[@]/#/$B/examples/}" "$B/examples/wordcount" 2>"$work/err" ||
+    "${names[@]/#/$B/examples/}" "$B"/examples/{wordcount,top} 2>"$work/err" ||
     verdict build "$(head -n 40 "$work/err")"
 for name in "${names[@]}"; do
     sources=(examples/"$name".c)
@@ -103,6 +103,15 @@ verdict 'wordcount no-such-file' "$(
     [ $? -eq 1 ] || echo 'exit status is not 1'
     grep -q 'no-such-file: No such file' "$work/err" || echo 'not reported'
     cmp "$work/want" "$work/out" 2>&1)"
+
+# A line per interval, each with all figures; then it ends by itself.
+timeout 30 "$B/examples/top" 1 100 >"$work/out" 2>&1
+verdict 'top' "$(
+    [ $? -eq 0 ] || echo 'exit status is not 0'
+    grep -vE '^tasks 40  queued [0-9]+  switches [0-9.]+[kM]?/s  parks [0-9.]+[kM]?/s  '`
+        `'steals [0-9.]+[kM]?/s  wakes [0-9.]+[kM]?/s  stacks [0-9]+ [0-9.]+MB  '`
+        `'\[((asleep|[0-9]+% [0-9]+)( \| )?)+\]$' "$work/out"
+    [ "$(wc -l <"$work/out")" -ge 2 ] || echo 'fewer than two lines')"
 
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]
