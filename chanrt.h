@@ -66,6 +66,8 @@
 //     CHANRT_UCONTEXT        1: switch stacks with ucontext instead of assembly
 //     CHANRT_FUTEX           0: park threads on mutex and condition variable
 //     CHANRT_MEMBARRIER      0: locked instructions instead of membarrier(2)
+//     CHANRT_EPOLL           0: wait for descriptors with poll(2)
+//     CHANRT_HELPERS         most threads at a time for calls that block (64)
 //     CHANRT_GUARD           2: guard pages by madvise, falling back to mprotect;
 //                            1: by mprotect; 0: none
 //     CHANRT_VALGRIND        1: tell Valgrind about stacks (needs its header)
@@ -84,6 +86,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/types.h>
 
 #if !defined(__GNUC__)
 #error "chanrt.h needs GNU C's __typeof__ and statement expressions: use gcc or clang"
@@ -789,6 +792,74 @@ CHANRT_API int chanrt_wg_wait_timeout(chanrt_waitgroup *wg, int64_t ns);
 CHANRT_API int chanrt_x_wg_begin(chanrt_waitgroup *wg, chanrt_x_how *how);
 CHANRT_API int chanrt_x_wg_undo(const chanrt_x_how *how, int err);
 
+//------------------------------------------------------------------------------
+// >>api-io    Input, output, calls that block.
+//------------------------------------------------------------------------------
+
+// Descriptors: sockets, pipes, terminals, whatever poll(2) can wait for. Only the task waits; an
+// ordinary thread blocks. Several may wait for one descriptor, one to read and one to write or
+// many at a time; what makes it ready wakes all of them, and each looks again. Close descriptors
+// with chanrt_io_close: after close(2) whoever waits goes on waiting, and when the number comes
+// again the first wait on it can take 50 ms longer, once in the life of the process.
+enum { CHANRT_IO_READ = 1, CHANRT_IO_WRITE = 2 };
+struct sockaddr;
+struct addrinfo;
+typedef unsigned int chanrt_socklen; // socklen_t, without its header
+
+// chanrt_io_wait waits until fd can be read or written without blocking, whichever of the events
+// asked for (CHANRT_IO_READ, CHANRT_IO_WRITE, or both) comes first. The other side's end and
+// errors count as both; a file is always ready.
+// Blocks: up to timeout ns; < 0: for ever; 0: not at all.
+// Returns: 0, ETIMEDOUT, EBADF, ECANCELED (chanrt_io_close meanwhile), EINVAL; ENOMEM, EMFILE or
+// ENOSPC when the kernel cannot watch one more.
+CHANRT_API int chanrt_io_wait(int fd, int events, int64_t timeout);
+
+// chanrt_io_read, _write, _accept and _connect do what their namesakes in POSIX do and return
+// what they return, -1 with errno set for an error; ECANCELED when chanrt_io_close closed fd
+// meanwhile. Calls that signals interrupt are made again.
+// Blocks: until something could be read or written; io_write may write less than n.
+// A socket need not be non-blocking and raises no SIGPIPE; accept and connect make it
+// non-blocking, and accepted sockets are non-blocking and close-on-exec. Pipes and terminals that
+// are blocking stay so and are asked first. Files go to a helper thread, as chanrt_task_blocking.
+CHANRT_API ssize_t chanrt_io_read(int fd, void *buf, size_t n);
+CHANRT_API ssize_t chanrt_io_write(int fd, const void *buf, size_t n);
+CHANRT_API int chanrt_io_accept(int fd, struct sockaddr *addr, chanrt_socklen *len);
+CHANRT_API int chanrt_io_connect(int fd, const struct sockaddr *addr, chanrt_socklen len);
+
+// The same with a limit: -1 and ETIMEDOUT after ns; 0: not waiting at all; < 0: for ever.
+CHANRT_API ssize_t chanrt_io_read_timeout(int fd, void *buf, size_t n, int64_t ns);
+CHANRT_API ssize_t chanrt_io_write_timeout(int fd, const void *buf, size_t n, int64_t ns);
+CHANRT_API int chanrt_io_accept_timeout(int fd, struct sockaddr *addr, chanrt_socklen *len,
+                                        int64_t ns);
+CHANRT_API int chanrt_io_connect_timeout(int fd, const struct sockaddr *addr, chanrt_socklen len,
+                                         int64_t ns);
+
+// chanrt_io_write_all writes all n bytes, however many calls that takes, within ns altogether.
+// Returns: n, or -1 with errno set; how much of it was written is then not known.
+CHANRT_API ssize_t chanrt_io_write_all(int fd, const void *buf, size_t n, int64_t ns);
+
+// chanrt_io_close closes fd; whoever waits for it gets ECANCELED.
+// Returns: 0, or EBADF, EIO and the like as close(2) sets them.
+CHANRT_API int chanrt_io_close(int fd);
+
+// chanrt_task_blocking runs fn(arg), which may block in the kernel, on a helper thread, and returns
+// when it has returned; the task waits, its worker does not. On an ordinary thread it is a call.
+// There are at most CHANRT_HELPERS (64) helpers; when all are busy the call waits for one. They
+// end after ten idle seconds. A shutdown waits for calls that run.
+// Returns: 0; EINVAL for NULL; EAGAIN, ENOMEM: there is no helper and none could be had.
+// Order: fn sees what the caller did before, and the caller what fn did.
+CHANRT_API int chanrt_task_blocking(void (*fn)(void *), void *arg);
+
+// chanrt_io_resolve(host, service, hints, &list) is getaddrinfo(3) on a helper thread, and returns
+// what it returns (EAI_AGAIN without a helper). Include <netdb.h> where it is used.
+#define chanrt_io_resolve(host, service, hints, list) \
+    chanrt_x_io_resolve(getaddrinfo, EAI_AGAIN, host, service, hints, list)
+typedef int chanrt_x_resolver(const char *, const char *, const struct addrinfo *,
+                              struct addrinfo **);
+CHANRT_API int chanrt_x_io_resolve(chanrt_x_resolver *fn, int again, const char *host,
+                                   const char *service, const struct addrinfo *hints,
+                                   struct addrinfo **list);
+
 #ifdef __cplusplus
 }
 #endif
@@ -855,6 +926,21 @@ CHANRT_API int chanrt_x_wg_undo(const chanrt_x_how *how, int err);
 #define wg_wait chanrt_wg_wait
 #define wg_wait_timeout chanrt_wg_wait_timeout
 #define wg_go(wg, ...) chanrt_wg_go(wg, __VA_ARGS__)
+#define IO_READ CHANRT_IO_READ
+#define IO_WRITE CHANRT_IO_WRITE
+#define io_wait chanrt_io_wait
+#define io_read chanrt_io_read
+#define io_write chanrt_io_write
+#define io_write_all chanrt_io_write_all
+#define io_accept chanrt_io_accept
+#define io_connect chanrt_io_connect
+#define io_close chanrt_io_close
+#define io_read_timeout chanrt_io_read_timeout
+#define io_write_timeout chanrt_io_write_timeout
+#define io_accept_timeout chanrt_io_accept_timeout
+#define io_connect_timeout chanrt_io_connect_timeout
+#define io_resolve(host, service, hints, list) chanrt_io_resolve(host, service, hints, list)
+#define task_blocking chanrt_task_blocking
 #endif
 
 #endif // CHANRT_H
@@ -870,6 +956,7 @@ CHANRT_API int chanrt_x_wg_undo(const chanrt_x_how *how, int err);
 //   uses    nothing
 //------------------------------------------------------------------------------
 
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
@@ -878,6 +965,7 @@ CHANRT_API int chanrt_x_wg_undo(const chanrt_x_how *how, int err);
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -929,6 +1017,16 @@ CHANRT_API int chanrt_x_wg_undo(const chanrt_x_how *how, int err);
 #endif
 #ifndef CHANRT_FUTEX
 #define CHANRT_FUTEX CHANRT__LINUX
+#endif
+#ifndef CHANRT_EPOLL
+#define CHANRT_EPOLL CHANRT__LINUX
+#endif
+#if CHANRT_EPOLL
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#endif
+#ifndef CHANRT_HELPERS
+#define CHANRT_HELPERS 64
 #endif
 #ifndef CHANRT_MEMBARRIER
 #define CHANRT_MEMBARRIER (CHANRT__LINUX && !CHANRT__TSAN) // TSan cannot see membarrier's order
@@ -1285,6 +1383,11 @@ static void chanrt__os_wake(uint32_t *word) {
     pthread_mutex_unlock(&chanrt__os_buckets[b].mutex);
 }
 #endif
+
+static void chanrt__os_nap(int64_t ns) {
+    uint32_t word = 0;
+    chanrt__os_sleep(&word, 0, chanrt_now() + ns);
+}
 
 // --- threads
 
@@ -2061,6 +2164,365 @@ static void chanrt__list_remove(struct chanrt__node **root, struct chanrt__node 
 }
 
 //------------------------------------------------------------------------------
+// >>poll    Descriptors the kernel watches: one epoll instance, or poll(2).
+//   uses    port fail atom os
+//   owns    chanrt__poll; a_interest of every source
+//   lock    chanrt__poll.mutex, for registrations; never with a spin lock held
+//   laws    P1 an event is a hint: whoever it wakes looks at the descriptor again. So an event
+//           of a closed descriptor, or of the number's former owner, costs a look and no more.
+//           P2 one thread at a time blocks here; the kick wakes that one, and only it drains
+//           the kick.
+//           P3 the kernel forgets a descriptor that close(2) closes, and the number may come
+//           again: a wait that lasts has its registration looked at again, by the worker that
+//           noted it. The first one that was lost makes every wait renew its own from then on.
+//   not     EPOLLONESHOT, or EPOLL_CTL_MOD before each wait: a system call more per wait
+//   tests   unit/poll.c spec/io.c model/io.pml
+//------------------------------------------------------------------------------
+
+enum {
+    CHANRT__POLL_END = 4,      // besides the directions: the other side is gone, or an error
+    CHANRT__POLL_BATCH = 128,  // events taken at a time
+    CHANRT__POLL_NOTES = 4096, // registrations a worker has yet to look at again; a power of two
+    CHANRT__POLL_REVIEW = 32   // of them it looks at in a row
+};
+static const int64_t chanrt__poll_patience = 50000000; // ns of a wait that lasts
+static const int64_t chanrt__poll_every = 100000;      // ns between looks of busy workers
+
+// What has a descriptor. Its memory stays as long as the poller is open.
+struct chanrt__source {
+    void (*fire)(struct chanrt__source *s, int directions); // upward; on a worker's base stack
+    int fd;
+    uint32_t a_interest; // directions the kernel was asked to watch
+    uint32_t a_edges[2]; // events so far: to read, to write
+};
+
+struct chanrt__poll_event {
+    struct chanrt__source *source;
+    int directions;
+};
+
+struct chanrt__poll_note {
+    struct chanrt__source *source;
+    int64_t when;
+    uint32_t edges, direction;
+};
+
+struct chanrt__poll_ring { // a worker's own
+    uint32_t head, tail;
+    struct chanrt__poll_note notes[CHANRT__POLL_NOTES];
+};
+
+static struct {
+    pthread_mutex_t mutex;
+    uint32_t a_open, a_careful;
+    int64_t a_looked;                // when somebody last looked
+    int epoll, kick[2];              // kick: where to read, where to write
+    struct chanrt__poll_ring *rings; // one per worker
+    size_t bytes;
+#if !CHANRT_EPOLL
+    pthread_mutex_t look;            // one at a time: the arrays below
+    struct chanrt__source **sources; // those with an interest
+    struct pollfd *fds;
+    struct chanrt__source **of;      // whose fds[i] is
+    int count, room, fds_room;
+#endif
+} chanrt__poll = { .mutex = PTHREAD_MUTEX_INITIALIZER, .epoll = -1, .kick = { -1, -1 }
+#if !CHANRT_EPOLL
+                   , .look = PTHREAD_MUTEX_INITIALIZER
+#endif
+};
+
+static inline bool chanrt__poll_open(void) {
+    return chanrt__atom_load_acq(&chanrt__poll.a_open) != 0; // [poll] its fields
+}
+
+// Wakes the thread that blocks in chanrt__poll_look.
+static void chanrt__poll_kick(void) {
+    uint64_t one = 1;
+    int kept = errno;
+    if (write(chanrt__poll.kick[1], &one, CHANRT_EPOLL ? sizeof one : 1) < 0)
+        (void)0; // full: it is awake
+    errno = kept;
+}
+
+static void chanrt__poll_drain(void) {
+    uint64_t word;
+    while (read(chanrt__poll.kick[0], &word, sizeof word) > 0 && !CHANRT_EPOLL) {
+    }
+}
+
+static void chanrt__poll_close_all(void) {
+    if (chanrt__poll.epoll >= 0) close(chanrt__poll.epoll);
+    if (chanrt__poll.kick[0] >= 0) close(chanrt__poll.kick[0]);
+    if (chanrt__poll.kick[1] >= 0 && chanrt__poll.kick[1] != chanrt__poll.kick[0])
+        close(chanrt__poll.kick[1]);
+    chanrt__poll.epoll = chanrt__poll.kick[0] = chanrt__poll.kick[1] = -1;
+    if (chanrt__poll.rings != NULL) chanrt__os_unmap(chanrt__poll.rings, chanrt__poll.bytes);
+    chanrt__poll.rings = NULL;
+}
+
+#if CHANRT_EPOLL
+static uint32_t chanrt__poll_bits(uint32_t directions) {
+    return (directions & CHANRT_IO_READ ? EPOLLIN | EPOLLPRI | EPOLLRDHUP : 0u) |
+           (directions & CHANRT_IO_WRITE ? (uint32_t)EPOLLOUT : 0u);
+}
+
+// Opens the epoll instance; the kick is level-triggered, so that it stays until the one it is
+// for has drained it, whoever sees it meanwhile. 0 or an error.
+static int chanrt__poll_open_os(void) {
+    chanrt__poll.epoll = CHANRT__FAULT(epoll_create) ? -1 : epoll_create1(EPOLL_CLOEXEC);
+    if (chanrt__poll.epoll < 0) return CHANRT__FAULT(epoll_create) ? EMFILE : errno;
+    int kick = CHANRT__FAULT(eventfd) ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (kick < 0) return CHANRT__FAULT(eventfd) ? EMFILE : errno;
+    chanrt__poll.kick[0] = chanrt__poll.kick[1] = kick;
+    struct epoll_event ev = { .events = EPOLLIN, .data = { .ptr = NULL } };
+    return epoll_ctl(chanrt__poll.epoll, EPOLL_CTL_ADD, kick, &ev) == 0 ? 0 : errno;
+}
+
+// Has the kernel watch s in these directions. If it is ready now, that is an event.
+static int chanrt__poll_register_locked(struct chanrt__source *s, uint32_t directions) {
+    struct epoll_event ev = { .events = chanrt__poll_bits(directions) | (uint32_t)EPOLLET,
+                              .data = { .ptr = s } };
+    if (CHANRT__FAULT(epoll_ctl)) return ENOSPC;
+    bool known = chanrt__atom_load(&s->a_interest) != 0;
+    int err = epoll_ctl(chanrt__poll.epoll, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, s->fd, &ev);
+    if (err != 0 && errno == (known ? ENOENT : EEXIST)) {
+        if (known) chanrt__atom_store(&chanrt__poll.a_careful, 1); // P3
+        err = epoll_ctl(chanrt__poll.epoll, known ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, s->fd, &ev);
+    }
+    if (err != 0) return errno;
+    chanrt__atom_store(&s->a_interest, directions);
+    return 0;
+}
+
+static void chanrt__poll_forget_locked(struct chanrt__source *s) {
+    struct epoll_event ev = { .events = 0, .data = { .ptr = s } };
+    epoll_ctl(chanrt__poll.epoll, EPOLL_CTL_DEL, s->fd, &ev);
+}
+
+static int chanrt__poll_wait_os(struct epoll_event *found, int64_t until) {
+    enum { EPOLL_PWAIT2 = 441 };
+    int64_t left = until == CHANRT__FOREVER ? -1 : until > 0 ? until - chanrt_now() : 0;
+    if (until != CHANRT__FOREVER && left < 0) left = 0;
+    static uint32_t coarse; // the kernel is older than 5.11
+    if (left > 0 && !chanrt__atom_load(&coarse)) {
+        struct { int64_t seconds, nanoseconds; } t = { left / 1000000000, left % 1000000000 };
+        long n = syscall(EPOLL_PWAIT2, chanrt__poll.epoll, found, CHANRT__POLL_BATCH, &t, NULL, 0);
+        if (n >= 0 || errno != ENOSYS) return (int)n;
+        chanrt__atom_store(&coarse, 1);
+    }
+    int ms = left < 0 ? -1 : left >= (int64_t)INT_MAX * 1000000 ? INT_MAX
+                                                                 : (int)((left + 999999) / 1000000);
+    return epoll_wait(chanrt__poll.epoll, found, CHANRT__POLL_BATCH, ms);
+}
+
+// Takes events; waits for some until the instant, FOREVER, or not at all: 0. Returns how many;
+// one that waited returns early after a kick.
+static int chanrt__poll_look(struct chanrt__poll_event *out, int64_t until) {
+    struct epoll_event found[CHANRT__POLL_BATCH];
+    int kept = errno, n = chanrt__poll_wait_os(found, until), count = 0;
+    for (int i = 0; i < n; i++) {
+        uint32_t e = found[i].events;
+        if (found[i].data.ptr == NULL) {
+            if (until != 0) chanrt__poll_drain(); // P2
+            continue;
+        }
+        out[count].source = (struct chanrt__source *)found[i].data.ptr;
+        out[count++].directions =
+            (e & ~(uint32_t)EPOLLOUT ? CHANRT_IO_READ : 0) |
+            (e & (EPOLLOUT | EPOLLHUP | EPOLLERR) ? CHANRT_IO_WRITE : 0) |
+            (e & (EPOLLRDHUP | EPOLLHUP | EPOLLERR) ? CHANRT__POLL_END : 0);
+    }
+    errno = kept;
+    return count;
+}
+#else
+// poll(2): the interest of a source lasts until its next event, and the array is made anew for
+// each look.
+static int chanrt__poll_open_os(void) {
+    if (CHANRT__FAULT(pipe) || pipe(chanrt__poll.kick) != 0)
+        return CHANRT__FAULT(pipe) ? EMFILE : errno;
+    for (int i = 0; i < 2; i++) {
+        fcntl(chanrt__poll.kick[i], F_SETFD, FD_CLOEXEC);
+        fcntl(chanrt__poll.kick[i], F_SETFL, O_NONBLOCK);
+    }
+    return 0;
+}
+
+static int chanrt__poll_register_locked(struct chanrt__source *s, uint32_t directions) {
+    if (chanrt__atom_load(&s->a_interest) == 0) {
+        if (chanrt__poll.count == chanrt__poll.room) {
+            int room = chanrt__poll.room * 2 + 64;
+            void *more = CHANRT_REALLOC(chanrt__poll.sources,
+                                        (size_t)room * sizeof(struct chanrt__source *));
+            if (more == NULL) return ENOMEM;
+            chanrt__poll.sources = (struct chanrt__source **)more;
+            chanrt__poll.room = room;
+        }
+        chanrt__poll.sources[chanrt__poll.count++] = s;
+    }
+    chanrt__atom_store(&s->a_interest, directions);
+    chanrt__poll_kick(); // who waits does so without it
+    return 0;
+}
+
+static void chanrt__poll_forget_locked(struct chanrt__source *s) {
+    for (int i = 0; i < chanrt__poll.count; i++)
+        if (chanrt__poll.sources[i] == s)
+            chanrt__poll.sources[i--] = chanrt__poll.sources[--chanrt__poll.count];
+}
+
+// The array for poll(2), the kick first. Its length; 0: no memory.
+static int chanrt__poll_collect(void) {
+    pthread_mutex_lock(&chanrt__poll.mutex);
+    int n = 0, want = chanrt__poll.count + 1;
+    if (want > chanrt__poll.fds_room) {
+        size_t room = (size_t)want + 64;
+        CHANRT_FREE(chanrt__poll.fds);
+        CHANRT_FREE(chanrt__poll.of);
+        chanrt__poll.fds = (struct pollfd *)CHANRT_MALLOC(room * sizeof(struct pollfd));
+        chanrt__poll.of =
+            (struct chanrt__source **)CHANRT_MALLOC(room * sizeof(struct chanrt__source *));
+        bool got = chanrt__poll.fds != NULL && chanrt__poll.of != NULL;
+        chanrt__poll.fds_room = got ? (int)room : 0;
+    }
+    if (chanrt__poll.fds_room >= want) {
+        chanrt__poll.fds[n++] = (struct pollfd){ chanrt__poll.kick[0], POLLIN, 0 };
+        for (int i = 0; i < chanrt__poll.count; i++) {
+            struct chanrt__source *s = chanrt__poll.sources[i];
+            uint32_t d = chanrt__atom_load(&s->a_interest);
+            chanrt__poll.of[n] = s;
+            chanrt__poll.fds[n++] = (struct pollfd){
+                s->fd, (short)((d & CHANRT_IO_READ ? POLLIN | POLLPRI : 0) |
+                               (d & CHANRT_IO_WRITE ? POLLOUT : 0)), 0 };
+        }
+    }
+    pthread_mutex_unlock(&chanrt__poll.mutex);
+    return n;
+}
+
+// Ends the interest of s in these directions; the caller has an event of them.
+static void chanrt__poll_spend(struct chanrt__source *s, int directions) {
+    pthread_mutex_lock(&chanrt__poll.mutex);
+    uint32_t left = chanrt__atom_load(&s->a_interest) & ~(uint32_t)directions;
+    chanrt__atom_store(&s->a_interest, left);
+    if (left == 0) chanrt__poll_forget_locked(s);
+    pthread_mutex_unlock(&chanrt__poll.mutex);
+}
+
+static int chanrt__poll_look(struct chanrt__poll_event *out, int64_t until) {
+    if (until == 0 && pthread_mutex_trylock(&chanrt__poll.look) != 0) return 0;
+    if (until != 0) pthread_mutex_lock(&chanrt__poll.look);
+    int kept = errno, count = 0, n = chanrt__poll_collect();
+    int64_t left = until == CHANRT__FOREVER ? -1 : until > 0 ? until - chanrt_now() : 0;
+    if (until != CHANRT__FOREVER && left < 0) left = 0;
+    int ms = left < 0 ? -1 : left > 1000000000 ? 1000 : (int)((left + 999999) / 1000000);
+    struct pollfd only = { chanrt__poll.kick[0], POLLIN, 0 };
+    if (poll(n > 0 ? chanrt__poll.fds : &only, (nfds_t)(n > 0 ? n : 1), ms) > 0 && n > 0) {
+        if (chanrt__poll.fds[0].revents != 0 && until != 0) chanrt__poll_drain();
+        for (int i = 1; i < n && count < CHANRT__POLL_BATCH; i++) {
+            int e = chanrt__poll.fds[i].revents, d = 0;
+            if (e == 0) continue;
+            if (e & ~POLLOUT) d |= CHANRT_IO_READ;
+            if (e & ~(POLLIN | POLLPRI)) d |= CHANRT_IO_WRITE;
+            if (e & ~(POLLIN | POLLPRI | POLLOUT)) d |= CHANRT__POLL_END;
+            chanrt__poll_spend(chanrt__poll.of[i], d);
+            out[count].source = chanrt__poll.of[i];
+            out[count++].directions = d;
+        }
+    }
+    errno = kept;
+    pthread_mutex_unlock(&chanrt__poll.look);
+    return count;
+}
+#endif
+
+// Opens the poller for a pool of so many workers. 0 or an error.
+static int chanrt__poll_start(int workers) {
+    int kept = errno, err = 0;
+    pthread_mutex_lock(&chanrt__poll.mutex);
+    if (!chanrt__poll.a_open) {
+        chanrt__poll.bytes = (size_t)workers * sizeof(struct chanrt__poll_ring);
+        chanrt__poll.rings = (struct chanrt__poll_ring *)chanrt__os_map(chanrt__poll.bytes);
+        err = chanrt__poll.rings != NULL ? chanrt__poll_open_os() : ENOMEM;
+        if (err != 0) chanrt__poll_close_all();
+        else chanrt__atom_store_rel(&chanrt__poll.a_open, 1); // [poll]
+    }
+    pthread_mutex_unlock(&chanrt__poll.mutex);
+    errno = kept;
+    return err;
+}
+
+// Closes it; no worker runs, and no thread waits.
+static void chanrt__poll_shutdown(void) {
+    chanrt__poll_close_all();
+#if !CHANRT_EPOLL
+    CHANRT_FREE(chanrt__poll.sources);
+    CHANRT_FREE(chanrt__poll.fds);
+    CHANRT_FREE(chanrt__poll.of);
+    chanrt__poll.sources = chanrt__poll.of = NULL;
+    chanrt__poll.fds = NULL;
+    chanrt__poll.count = chanrt__poll.room = chanrt__poll.fds_room = 0;
+#endif
+    chanrt__atom_store(&chanrt__poll.a_careful, 0);
+    chanrt__atom_store(&chanrt__poll.a_open, 0);
+}
+
+static int chanrt__poll_register(struct chanrt__source *s, uint32_t directions) {
+    int kept = errno;
+    pthread_mutex_lock(&chanrt__poll.mutex);
+    directions |= chanrt__atom_load(&s->a_interest);
+    int err = directions != 0 ? chanrt__poll_register_locked(s, directions) : 0;
+    pthread_mutex_unlock(&chanrt__poll.mutex);
+    errno = kept;
+    return err;
+}
+
+// The descriptor is about to be closed, or another one has got its number.
+static void chanrt__poll_forget(struct chanrt__source *s) {
+    if (chanrt__atom_load(&s->a_interest) == 0) return;
+    int kept = errno;
+    pthread_mutex_lock(&chanrt__poll.mutex);
+    chanrt__atom_store(&s->a_interest, 0);
+    if (chanrt__poll_open()) chanrt__poll_forget_locked(s);
+    pthread_mutex_unlock(&chanrt__poll.mutex);
+    errno = kept;
+}
+
+// Looks again at registrations whose waits have lasted (P3). Returns when the next one is due.
+static int64_t chanrt__poll_review(int worker, int64_t now) {
+    struct chanrt__poll_ring *ring = &chanrt__poll.rings[worker];
+    for (int n = 0; ring->head != ring->tail; ring->head++) {
+        struct chanrt__poll_note *note = &ring->notes[ring->head % CHANRT__POLL_NOTES];
+        struct chanrt__source *s = note->source;
+        if (chanrt__atom_load(&s->a_edges[note->direction]) != note->edges) continue;
+        if (now - note->when < chanrt__poll_patience) return note->when + chanrt__poll_patience;
+        if (n++ == CHANRT__POLL_REVIEW) return now;
+        if (chanrt__poll_register(s, 0) != 0) // closed: let those who wait see it
+            s->fire(s, CHANRT_IO_READ | CHANRT_IO_WRITE | CHANRT__POLL_END);
+    }
+    return CHANRT__FOREVER;
+}
+
+// Sees to it that events of s in this direction (one of the two) are fired from now on. worker:
+// the calling worker's index, or -1.
+static int chanrt__poll_arm(struct chanrt__source *s, int direction, int worker, int64_t now) {
+    bool known = (chanrt__atom_load(&s->a_interest) & (uint32_t)direction) != 0;
+    if (!known || worker < 0 || chanrt__atom_load(&chanrt__poll.a_careful) != 0) {
+        int err = chanrt__poll_register(s, (uint32_t)direction);
+        if (err != 0) return err;
+    }
+    if (!CHANRT_EPOLL || worker < 0) return 0;
+    struct chanrt__poll_ring *ring = &chanrt__poll.rings[worker];
+    if (ring->tail - ring->head == CHANRT__POLL_NOTES) // too many to remember: now, then
+        return chanrt__poll_register(s, (uint32_t)direction);
+    uint32_t d = direction == CHANRT_IO_WRITE;
+    ring->notes[ring->tail++ % CHANRT__POLL_NOTES] =
+        (struct chanrt__poll_note){ s, now, chanrt__atom_load(&s->a_edges[d]), d };
+    return 0;
+}
+
+//------------------------------------------------------------------------------
 // >>task    The task record and its memory.
 //   uses    port fail atom os ctx stack list
 //   owns    chanrt__slabs: all records, in use or free, for the life of the runtime
@@ -2075,12 +2537,13 @@ static void chanrt__list_remove(struct chanrt__node **root, struct chanrt__node 
 // Why a task waits, in Go's words.
 enum chanrt__reason {
     CHANRT__NOT_WAITING, CHANRT__WAIT_SEND, CHANRT__WAIT_RECV, CHANRT__WAIT_SELECT,
-    CHANRT__WAIT_SELECT_NONE, CHANRT__WAIT_SLEEP, CHANRT__WAIT_GROUP,
+    CHANRT__WAIT_SELECT_NONE, CHANRT__WAIT_SLEEP, CHANRT__WAIT_GROUP, CHANRT__WAIT_IO,
+    CHANRT__WAIT_BLOCKING,
     CHANRT__PREPARED // not a task yet: a timer's, until it fires
 };
 static const char *const chanrt__task_reasons[] = {
     "runnable", "chan send", "chan receive", "select", "select (no cases)", "sleep",
-    "waitgroup wait"
+    "waitgroup wait", "IO wait", "blocking call"
 };
 
 struct chanrt__task {
@@ -2206,14 +2669,17 @@ static int chanrt__task_run(struct chanrt__task *t) {
 
 //------------------------------------------------------------------------------
 // >>sched    Workers: queues, stealing, sleeping, spawning, parking, timers.
-//   uses    port fail atom os ctx stack list task
+//   uses    port fail atom os ctx stack list poll task
 //   owns    chanrt__pool; a worker's private queue (next, head, tail) is its own, and a
 //           thief's under the biased lock
 //   lock    pool mutex: idle list, blocked threads, start and stop. Spin locks: the
 //           shared queue, the timer heap; taken with no other lock but a timer's channel.
 //   laws    S1 runnable work is found by some worker in bounded time. S2 no runnable
 //           task waits for ever: the hand-off slot has a budget, every 32nd pick looks
-//           at the shared queue, the clock, and now and then at the other workers.
+//           at the shared queue, the clock, and now and then at the other workers. While
+//           descriptors are watched, looks are at most 100 us of short tasks apart.
+//           S3 once the poller is open, it is looked at by whoever has nothing else to do,
+//           and the first to sleep sleeps in it.
 //           T2 a task with a_on_cpu set is not run; only a worker on its base stack may
 //           wait for the word to clear.
 //   not     spawned tasks first come, first served: trees of tasks grow breadth first and
@@ -2228,7 +2694,7 @@ static int chanrt__task_run(struct chanrt__task *t) {
 enum {
     CHANRT__MAX_WORKERS = 1024,
     CHANRT__LIFO_BUDGET = 64,      // hand-offs in a row while others wait in the queue
-    CHANRT__LOOK_EVERY = 32,       // picks between two looks at clock and shared queue
+    CHANRT__LOOK_EVERY = 32,       // most picks between two looks at clock and shared queue
     CHANRT__STEAL_MOST = 256,      // tasks taken by one theft
     CHANRT__TASK_BATCH = 64,       // records moved between a worker and the shared list
     CHANRT__STACK_KEEP = 64,       // free stacks a worker keeps per class
@@ -2268,6 +2734,8 @@ struct chanrt__worker {
     uint64_t id_next;
     int64_t now;                      // the clock when last looked at
     uint32_t looked;                  // the tick then
+    uint32_t look_every;              // picks until the next look
+    int64_t a_expects;                // waits begun here, less ended here, that the kernel may end
     bool robbed;                      // waited for a thief since then
     int64_t watch, watched;           // interval of looks at the others; the last one
     struct chanrt__ctx scratch;       // where a dying context is saved
@@ -2286,6 +2754,7 @@ struct chanrt__worker {
     uint32_t a_thief;                 // one thief at a time
     uint32_t a_wake CHANRT__ALIGNED(64); // the word the worker sleeps on
     bool idle;                        // on the idle list (pool mutex)
+    bool polls;                       // sleeps in the poller, not on the word (pool mutex)
     struct chanrt__worker *idle_next, *idle_prev;
     uint32_t a_pinned_lock, a_pinned_len;
     struct chanrt__task *pinned_head, *pinned_tail;
@@ -2306,8 +2775,11 @@ static struct {
     void (*task_main)(void);           // what a fresh stack starts with
     struct chanrt__worker *idle_first; // sleeping workers, the keeper last
     struct chanrt__worker *keeper;     // the one idle worker that sleeps with a timeout
+    struct chanrt__worker *poller;     // the one that blocks in the poller
     int idle_count;
     long a_blocked;                    // the program's threads blocked for ever
+    int64_t a_expects;                 // a worker's a_expects, of the program's threads
+    long a_idle_helpers;               // threads of >>blocking
     struct chanrt__os_thread *threads; // those
     long checks;                       // looks for a deadlock that did not find one, in a row
     long a_helpers;                    // threads of ours that wake nobody: >>watch
@@ -2430,10 +2902,16 @@ static void chanrt__sched_unlink_idle_locked(struct chanrt__worker *w) {
     chanrt__pool.idle_count--;
 }
 
+// Ends a sleep: where the sleeper sleeps was fixed before it could be found.
+static void chanrt__sched_wake(struct chanrt__worker *w, bool polls) {
+    if (polls) chanrt__poll_kick();
+    else chanrt__os_wake(&w->a_wake);
+}
+
 // Wakes w, if it is idle, as a searcher.
 static void chanrt__sched_rouse(struct chanrt__worker *w) {
     pthread_mutex_lock(&chanrt__pool.mutex);
-    bool idle = w != NULL && w->idle;
+    bool idle = w != NULL && w->idle, polls = idle && w->polls;
     if (idle) {
         chanrt__sched_unlink_idle_locked(w);
         chanrt__atom_add_seq(&chanrt__pool.a_announce, // [idle]
@@ -2442,7 +2920,7 @@ static void chanrt__sched_rouse(struct chanrt__worker *w) {
         chanrt__pool.a_wakes++;
     }
     pthread_mutex_unlock(&chanrt__pool.mutex);
-    if (idle) chanrt__os_wake(&w->a_wake);
+    if (idle) chanrt__sched_wake(w, polls);
 }
 
 // Wakes any idle worker; the caller has counted it as searching already. Both counts are right
@@ -2451,6 +2929,7 @@ static void chanrt__sched_rouse(struct chanrt__worker *w) {
 static void chanrt__sched_rouse_any(void) {
     pthread_mutex_lock(&chanrt__pool.mutex);
     struct chanrt__worker *w = chanrt__pool.idle_first;
+    bool polls = w != NULL && w->polls;
     if (w != NULL) {
         chanrt__sched_unlink_idle_locked(w);
         chanrt__atom_add_seq(&chanrt__pool.a_announce, (uint32_t)-CHANRT__IDLE_ONE); // [idle]
@@ -2460,7 +2939,7 @@ static void chanrt__sched_rouse_any(void) {
         chanrt__atom_add_seq(&chanrt__pool.a_announce, (uint32_t)-CHANRT__SPIN_ONE); // [idle]
     }
     pthread_mutex_unlock(&chanrt__pool.mutex);
-    if (w != NULL) chanrt__os_wake(&w->a_wake);
+    if (w != NULL) chanrt__sched_wake(w, polls);
 }
 
 // After work became visible: one searcher is enough, and enough to find all of it, because a
@@ -2557,13 +3036,35 @@ static bool chanrt__sched_has_work(struct chanrt__worker *v) {
     return chanrt__atom_load(&v->a_len) != 0 || chanrt__atom_load(&v->a_next) != NULL;
 }
 
+// Notes that from now on (n > 0), or no longer (< 0), something outside the process may end n
+// waits: input, a signal.
+static void chanrt__sched_expect(int n) {
+    struct chanrt__worker *w = chanrt__sched_self();
+    if (w != NULL) chanrt__atom_store(&w->a_expects, w->a_expects + n);
+    else chanrt__atom_add(&chanrt__pool.a_expects, n);
+}
+
+static bool chanrt__sched_expects(void) {
+    int64_t sum = chanrt__atom_load(&chanrt__pool.a_expects);
+    for (int i = 0; i < chanrt__pool.count; i++)
+        sum += chanrt__atom_load(&chanrt__pool.workers[i].a_expects);
+    return sum != 0;
+}
+
+// Helper threads that are idle cannot call in.
+static void chanrt__sched_add_helpers(int n) {
+    chanrt__atom_add(&chanrt__pool.a_idle_helpers, n);
+}
+
 // Nothing can ever run again: every worker idle, every thread of the process blocked for ever or
-// a worker, no work queued, no timer armed (model/deadlock.pml). Whoever makes work or wakes
-// somebody is a running worker or an unblocked thread, so none can be missed.
+// a worker, no work queued, no timer armed, nothing expected from outside (model/deadlock.pml).
+// Whoever makes work or wakes somebody is a running worker or an unblocked thread, so none can be
+// missed.
 static bool chanrt__sched_stuck_locked(void) {
     if (chanrt__pool.idle_count != chanrt__pool.count) return false;
     if (chanrt__atom_load(&chanrt__pool.a_shared_len) != 0) return false;
     if (chanrt__atom_load(&chanrt__pool.a_timer_next) != CHANRT__FOREVER) return false;
+    if (chanrt__sched_expects()) return false;
     for (int i = 0; i < chanrt__pool.count; i++) {
         struct chanrt__worker *w = &chanrt__pool.workers[i];
         if (chanrt__sched_has_work(w) || chanrt__atom_load(&w->a_pinned_len) != 0) return false;
@@ -2571,7 +3072,8 @@ static bool chanrt__sched_stuck_locked(void) {
     if (chanrt__atom_load(&chanrt__pool.a_blocked) == 0 && chanrt__sched_live() == 0) return false;
     long others = chanrt__os_threads() - chanrt__pool.count -
                   chanrt__atom_load(&chanrt__pool.a_blocked) -
-                  chanrt__atom_load(&chanrt__pool.a_helpers);
+                  chanrt__atom_load(&chanrt__pool.a_helpers) -
+                  chanrt__atom_load(&chanrt__pool.a_idle_helpers);
     return others == 0 || (CHANRT__TSAN && others == 1); // TSan has a thread of its own, later on
 }
 
@@ -2675,7 +3177,7 @@ static inline struct chanrt__task *chanrt__sched_pop(struct chanrt__worker *w) {
 static inline struct chanrt__task *chanrt__sched_pick(struct chanrt__worker *w) {
     uint32_t tick = chanrt__atom_load(&w->a_tick) + 1;
     chanrt__atom_store(&w->a_tick, tick);
-    if (CHANRT__UNLIKELY(tick - w->looked >= CHANRT__LOOK_EVERY ||
+    if (CHANRT__UNLIKELY(tick - w->looked >= w->look_every ||
                          chanrt__atom_load(&w->a_pinned_len) != 0 ||
                          chanrt__atom_load(&chanrt__pool.a_stop) != 0))
         return NULL;
@@ -3005,7 +3507,24 @@ static void chanrt__sched_age(struct chanrt__worker *w) {
     chanrt__sched_leave(w);
 }
 
-// Every CHANRT__LOOK_EVERY picks: the clock, the timers, how long tasks run; whether somebody
+// Takes what the poller has, without waiting for it.
+static void chanrt__sched_poll(struct chanrt__worker *w) {
+    struct chanrt__poll_event events[CHANRT__POLL_BATCH];
+    chanrt__atom_store(&chanrt__poll.a_looked, w->now);
+    int n = chanrt__poll_look(events, 0);
+    for (int i = 0; i < n; i++) events[i].source->fire(events[i].source, events[i].directions);
+}
+
+// A busy worker's look: somebody looks every 100 us, whatever each does.
+static void chanrt__sched_look_poll(struct chanrt__worker *w, int64_t slice) {
+    if (slice * CHANRT__LOOK_EVERY > chanrt__poll_every)
+        w->look_every = slice < chanrt__poll_every ? (uint32_t)(chanrt__poll_every / slice) : 1;
+    if (w->now - chanrt__atom_load(&chanrt__poll.a_looked) >= chanrt__poll_every / 2)
+        chanrt__sched_poll(w);
+    chanrt__poll_review(w->index, w->now);
+}
+
+// Every look_every picks: the clock, the timers, how long tasks run; whether somebody
 // sleeps who could help; and now and then whether tasks are stuck behind one that computes.
 static struct chanrt__task *chanrt__sched_look(struct chanrt__worker *w) {
     uint32_t tick = chanrt__atom_load(&w->a_tick), picks = tick - w->looked;
@@ -3018,6 +3537,8 @@ static struct chanrt__task *chanrt__sched_look(struct chanrt__worker *w) {
     w->looked = tick;
     w->robbed = false;
     if (chanrt__atom_load(&chanrt__pool.a_timer_next) <= now) chanrt__sched_fire_due(now);
+    w->look_every = CHANRT__LOOK_EVERY;
+    if (chanrt__poll_open()) chanrt__sched_look_poll(w, slice);
     if (chanrt__sched_long(w) && chanrt__atom_load(&w->a_len) != 0) chanrt__sched_announce_work();
     if (now - w->watched < chanrt__sched_watch_max) return NULL;
     w->watched = now;
@@ -3031,7 +3552,7 @@ static struct chanrt__task *chanrt__sched_find(struct chanrt__worker *w) {
     struct chanrt__task *t = w->pending;
     w->pending = NULL;
     uint32_t tick = chanrt__atom_load(&w->a_tick);
-    if (t == NULL && tick - w->looked >= CHANRT__LOOK_EVERY) {
+    if (t == NULL && tick - w->looked >= w->look_every) {
         t = chanrt__sched_look(w);
         if (t == NULL) t = chanrt__sched_take_shared(w);
     }
@@ -3059,10 +3580,10 @@ static bool chanrt__sched_rescan(struct chanrt__worker *w) {
     return false;
 }
 
-// Puts w on the idle list, the keeper at its end, so that others are woken before it.
+// Puts w on the idle list, the keeper and the poller at its end: others are woken before them.
 static void chanrt__sched_link_idle_locked(struct chanrt__worker *w, bool keeper) {
     struct chanrt__worker **at = &chanrt__pool.idle_first, *prev = NULL;
-    while (keeper && *at != NULL) prev = *at, at = &(*at)->idle_next;
+    while ((keeper || w->polls) && *at != NULL) prev = *at, at = &(*at)->idle_next;
     w->idle_prev = prev;
     w->idle_next = *at;
     if (*at != NULL) (*at)->idle_prev = w;
@@ -3091,17 +3612,23 @@ static int64_t chanrt__sched_keeper_until_locked(struct chanrt__worker *w, int64
 // searcher; true: nobody called, it was time. The order of steps is the law here: announce,
 // fence, look, sleep. [idle]
 static bool chanrt__sched_sleep(struct chanrt__worker *w) {
+    struct chanrt__poll_event events[CHANRT__POLL_BATCH];
     int64_t until = CHANRT__FOREVER;
+    int n = 0;
+    if (chanrt__poll_open()) until = chanrt__poll_review(w->index, chanrt_now());
     chanrt__atom_store(&w->a_wake, 0);
     pthread_mutex_lock(&chanrt__pool.mutex);
     {
         bool keeper = chanrt__pool.keeper == NULL;
+        w->polls = chanrt__poll_open() && chanrt__pool.poller == NULL;
+        if (w->polls) chanrt__pool.poller = w;
         chanrt__sched_link_idle_locked(w, keeper);
         chanrt__atom_add_seq(&chanrt__pool.a_announce, // [idle]
                              CHANRT__IDLE_ONE - (uint32_t)CHANRT__SPIN_ONE);
         if (keeper) {
-            until = chanrt__sched_keeper_until_locked(w, chanrt_now());
-            chanrt__atom_store(&chanrt__pool.a_keeper_until, until);
+            int64_t keep = chanrt__sched_keeper_until_locked(w, chanrt_now());
+            chanrt__atom_store(&chanrt__pool.a_keeper_until, keep);
+            if (keep < until) until = keep;
         }
     }
     pthread_mutex_unlock(&chanrt__pool.mutex);
@@ -3115,18 +3642,23 @@ static bool chanrt__sched_sleep(struct chanrt__worker *w) {
         }
         pthread_mutex_unlock(&chanrt__pool.mutex);
         while (chanrt__atom_load_acq(&w->a_wake) == 0) { // [wake]
-            chanrt__os_sleep(&w->a_wake, 0, until);
+            if (w->polls) n = chanrt__poll_look(events, until);
+            else chanrt__os_sleep(&w->a_wake, 0, until);
             timeout = until != CHANRT__FOREVER && chanrt_now() >= until;
-            if (timeout) break;
+            if (timeout || n > 0) break;
         }
     }
     pthread_mutex_lock(&chanrt__pool.mutex);
+    if (w->polls) chanrt__pool.poller = NULL;
+    w->polls = false;
     if (w->idle) { // nobody woke us: we are not counted as searching yet
         chanrt__sched_unlink_idle_locked(w);
         chanrt__atom_add_seq(&chanrt__pool.a_announce, // [idle]
                              (uint32_t)CHANRT__SPIN_ONE - CHANRT__IDLE_ONE);
     }
     pthread_mutex_unlock(&chanrt__pool.mutex);
+    for (int i = 0; i < n; i++) // as a searcher: whoever makes work is not idle
+        events[i].source->fire(events[i].source, events[i].directions);
     return timeout;
 }
 
@@ -3140,6 +3672,7 @@ static void chanrt__sched_stop_search(struct chanrt__worker *w) {
     bool more = chanrt__sched_rescan(w);
     pthread_mutex_lock(&chanrt__pool.mutex);
     if (chanrt__pool.keeper == NULL) more = true;
+    if (chanrt__pool.poller == NULL && chanrt__poll_open()) more = true; // S3
     pthread_mutex_unlock(&chanrt__pool.mutex);
     if (more) chanrt__sched_announce_work();
 }
@@ -3158,6 +3691,7 @@ static struct chanrt__task *chanrt__sched_search(struct chanrt__worker *w) {
             w->now = now;
             w->looked = chanrt__atom_load(&w->a_tick);
             chanrt__sched_fire_due(now);
+            if (look && chanrt__poll_open()) chanrt__sched_poll(w);
             t = chanrt__sched_find(w);
             if (t == NULL) t = chanrt__sched_steal(w, look);
             if (t != NULL || !spin || now - start >= chanrt__sched_spin) break;
@@ -3204,6 +3738,7 @@ static void *chanrt__sched_worker_main(void *arg) {
     w->error = &errno;
     chanrt__atom_store(&w->a_slice, 16 * (uint32_t)chanrt__sched_short); // until shown otherwise
     w->now = chanrt_now();
+    w->look_every = CHANRT__LOOK_EVERY;
     chanrt__os_set_altstack(w->altstack, CHANRT__ALTSTACK);
     chanrt__os_thread_setup(w->index);
 #if CHANRT_UCONTEXT
@@ -3272,7 +3807,8 @@ static void chanrt__sched_release(void) {
     chanrt__pool.shared_head = chanrt__pool.shared_tail = NULL;
     chanrt__pool.a_shared_len = chanrt__pool.a_announce = chanrt__pool.a_stop = 0;
     chanrt__pool.count = chanrt__pool.idle_count = 0;
-    chanrt__pool.idle_first = chanrt__pool.keeper = NULL;
+    chanrt__pool.idle_first = chanrt__pool.keeper = chanrt__pool.poller = NULL;
+    chanrt__pool.a_expects = 0;
     chanrt__pool.a_spawned_outside = chanrt__pool.a_wakes = chanrt__pool.a_peak = 0;
     chanrt__pool.a_keeper_until = CHANRT__FOREVER;
 }
@@ -3346,6 +3882,16 @@ static int chanrt__sched_ensure(void) {
                                          CHANRT__STACK_DEFAULT);
     pthread_mutex_unlock(&chanrt__pool.mutex);
     pthread_mutex_unlock(&chanrt__pool.life);
+    return err;
+}
+
+// Opens the poller at first use. Somebody who sleeps on his word has to come and sleep in it. 0 or
+// an error.
+static int chanrt__sched_watch(void) {
+    if (CHANRT__LIKELY(chanrt__poll_open())) return 0;
+    if (chanrt__sched_self() == NULL && chanrt__sched_ensure() != 0) return ENOMEM;
+    int err = chanrt__poll_start(chanrt__pool.count);
+    if (err == 0) chanrt__sched_announce_work();
     return err;
 }
 
@@ -4066,6 +4612,195 @@ CHANRT_API void *chanrt_x_chan_ref(const volatile void *ch) {
 }
 
 //------------------------------------------------------------------------------
+// >>fd    Who waits for a descriptor: a record per number.
+//   uses    port fail atom os poll task sched wait
+//   owns    struct chanrt__fd, all of them, for the life of the runtime
+//   lock    a_lock; no system call is made under it
+//   laws    F1 look, then wait: whoever found a descriptor not ready has read a_edges before,
+//           and queues, under the lock, only if it is unchanged; else it looks again. An event
+//           changes it under the lock and then takes all who wait. So no event between a
+//           look and its wait is missed, and several may wait in one direction (a flag that
+//           the waiter clears would lose the other's: model/io.pml, BUG_FLAG).
+//           F2 a closer counts a_closes up and takes all who wait, before the number can
+//           come again; whoever looked before that gets ECANCELED, wherever it was. Who comes
+//           between that and close(2) is woken by an event made up afterwards.
+//           F3 woken means look again (P1).
+//   not     waking the first waiter only: one event can stand for two connections
+//   tests   unit/fd.c spec/io.c stress/io_storm.c model/io.pml
+//------------------------------------------------------------------------------
+
+struct chanrt__fd {
+    struct chanrt__source source; // first, so that fire finds the rest
+    uint32_t a_lock;
+    uint32_t a_closes;            // times this number was closed
+    uint32_t a_plain;             // not a socket when last looked at: a hint
+    struct chanrt_x_queue queue[2]; // to read, to write
+};
+
+enum { CHANRT__FD_CHUNK = 1024, CHANRT__FD_CHUNKS = 4096 };
+static struct chanrt__fd *chanrt__fd_chunks[CHANRT__FD_CHUNKS];
+
+// What a caller saw before it looked at the descriptor.
+struct chanrt__fd_look {
+    struct chanrt__fd *d;
+    uint32_t edges[2], closes;
+};
+
+// Wakes all who wait in these directions.
+static void chanrt__fd_fire(struct chanrt__source *s, int directions) {
+    struct chanrt__fd *d = (struct chanrt__fd *)s;
+    struct chanrt__waiter *first = NULL, *last = NULL;
+    bool r = directions & CHANRT_IO_READ, w = directions & CHANRT_IO_WRITE;
+    chanrt__os_lock(&d->a_lock);
+    // [edge] whoever sees the new count looks at the descriptor after the event
+    if (r) chanrt__atom_store_rel(&s->a_edges[0], chanrt__atom_load(&s->a_edges[0]) + 1);
+    if (w) chanrt__atom_store_rel(&s->a_edges[1], chanrt__atom_load(&s->a_edges[1]) + 1); // [edge]
+    for (uint32_t tries = 0; (r && !chanrt__wait_take_all(&d->queue[0], &first, &last)) ||
+                             (w && !chanrt__wait_take_all(&d->queue[1], &first, &last));) {
+        chanrt__os_unlock(&d->a_lock);
+        chanrt__os_back_off(&tries);
+        chanrt__os_lock(&d->a_lock);
+    }
+    chanrt__os_unlock(&d->a_lock);
+    for (struct chanrt__waiter *next; first != NULL; first = next) {
+        next = first->next;
+        chanrt__wait_finish(first, 0);
+    }
+}
+
+// The record of a number; NULL and *err: EBADF, EMFILE (beyond four million), ENOMEM.
+static struct chanrt__fd *chanrt__fd_get(int fd, int *err) {
+    size_t i = (size_t)fd / CHANRT__FD_CHUNK, bytes = CHANRT__FD_CHUNK * sizeof(struct chanrt__fd);
+    if (fd < 0 || i >= CHANRT__FD_CHUNKS) {
+        *err = fd < 0 ? EBADF : EMFILE;
+        return NULL;
+    }
+    struct chanrt__fd *chunk = chanrt__atom_load_acq(&chanrt__fd_chunks[i]); // [chunk]
+    if (CHANRT__UNLIKELY(chunk == NULL)) {
+        static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+        pthread_mutex_lock(&mutex);
+        chunk = chanrt__atom_load(&chanrt__fd_chunks[i]);
+        if (chunk == NULL) chunk = (struct chanrt__fd *)chanrt__os_map(bytes);
+        chanrt__atom_store_rel(&chanrt__fd_chunks[i], chunk); // [chunk] zeros
+        pthread_mutex_unlock(&mutex);
+        if (chunk == NULL) {
+            *err = ENOMEM;
+            return NULL;
+        }
+    }
+    return &chunk[fd % CHANRT__FD_CHUNK];
+}
+
+static void chanrt__fd_shutdown(void) {
+    for (size_t i = 0; i < CHANRT__FD_CHUNKS; i++) {
+        if (chanrt__fd_chunks[i] == NULL) continue;
+        chanrt__os_unmap(chanrt__fd_chunks[i], CHANRT__FD_CHUNK * sizeof(struct chanrt__fd));
+        chanrt__fd_chunks[i] = NULL;
+    }
+}
+
+// To be called before a look at the descriptor that may lead to a wait (F1). 0 or an error.
+static int chanrt__fd_begin(struct chanrt__fd_look *look, int fd) {
+    int err = 0;
+    look->d = chanrt__fd_get(fd, &err);
+    if (look->d == NULL) return err;
+    look->edges[0] = chanrt__atom_load_acq(&look->d->source.a_edges[0]); // [edge]
+    look->edges[1] = chanrt__atom_load_acq(&look->d->source.a_edges[1]); // [edge]
+    look->closes = chanrt__atom_load_acq(&look->d->a_closes); // [closes]
+    return 0;
+}
+
+// Has the kernel watch the descriptor in these directions from now on. 0; EPERM: it is a file,
+// which is always ready; another error.
+static int chanrt__fd_arm(struct chanrt__fd *d, int fd, int events) {
+    int err = chanrt__sched_watch();
+    struct chanrt__worker *w = chanrt__sched_self();
+    if (chanrt__atom_load_acq(&d->source.fire) == NULL) { // [fire] several may do it at once
+        chanrt__atom_store(&d->source.fd, fd);
+        chanrt__atom_store_rel(&d->source.fire, chanrt__fd_fire); // [fire] and the number
+    }
+    for (int one = CHANRT_IO_READ; err == 0 && one <= CHANRT_IO_WRITE; one *= 2)
+        if (events & one)
+            err = chanrt__poll_arm(&d->source, one, w != NULL ? w->index : -1,
+                                   w != NULL ? w->now : 0);
+    return err;
+}
+
+// Under the lock: 0 if what the caller saw still holds and it may queue; else ECANCELED, or
+// EAGAIN: look again.
+static int chanrt__fd_check_locked(const struct chanrt__fd_look *look, int events) {
+    struct chanrt__fd *d = look->d;
+    if (chanrt__atom_load(&d->a_closes) != look->closes) return ECANCELED;
+    if ((events & CHANRT_IO_READ) && chanrt__atom_load(&d->source.a_edges[0]) != look->edges[0])
+        return EAGAIN;
+    if ((events & CHANRT_IO_WRITE) && chanrt__atom_load(&d->source.a_edges[1]) != look->edges[1])
+        return EAGAIN;
+    return 0;
+}
+
+// Waits for a descriptor found not ready after `look` was begun. Returns 0: look again;
+// ETIMEDOUT, ECANCELED, or what keeps the kernel from watching it.
+static int chanrt__fd_wait(const struct chanrt__fd_look *look, int fd, int events,
+                           int64_t deadline) {
+    struct chanrt__fd *d = look->d;
+    struct chanrt__wait wait;
+    struct chanrt__waiter nodes[2];
+    int err = chanrt__fd_arm(d, fd, events);
+    if (err != 0) return err == EPERM ? 0 : err;
+    bool shared = deadline != CHANRT__FOREVER || events == (CHANRT_IO_READ | CHANRT_IO_WRITE);
+    chanrt__os_lock(&d->a_lock);
+    err = chanrt__fd_check_locked(look, events);
+    if (err != 0) {
+        chanrt__os_unlock(&d->a_lock);
+        return err == EAGAIN ? 0 : err;
+    }
+    chanrt__wait_begin(&wait, nodes, shared);
+    for (int i = 0; i < 2; i++)
+        if (events & (1 << i))
+            chanrt__wait_enqueue(&wait, &d->queue[i], &d->a_lock, NULL, i);
+    chanrt__wait_open(&wait);
+    if (shared) chanrt__os_unlock(&d->a_lock);
+    chanrt__sched_expect(1);
+    bool woken = chanrt__wait_block(&wait, &d->a_lock, deadline, CHANRT__WAIT_IO,
+                                    (void *)(intptr_t)fd);
+    chanrt__sched_expect(-1);
+    if (shared) {
+        chanrt__os_lock(&d->a_lock);
+        for (int i = 0; i < wait.count; i++)
+            if (nodes[i].index != wait.chosen) chanrt__wait_leave(&nodes[i]);
+        chanrt__os_unlock(&d->a_lock);
+    }
+    return woken ? wait.err : ETIMEDOUT;
+}
+
+// The number is about to be closed: whoever waits, or is about to, gets ECANCELED (F2).
+static void chanrt__fd_cancel(struct chanrt__fd *d) {
+    struct chanrt__waiter *first = NULL, *last = NULL;
+    chanrt__poll_forget(&d->source);
+    chanrt__os_lock(&d->a_lock);
+    chanrt__atom_store_rel(&d->a_closes, chanrt__atom_load(&d->a_closes) + 1); // [closes]
+    chanrt__atom_store(&d->a_plain, 0);
+    for (uint32_t tries = 0; !chanrt__wait_take_all(&d->queue[0], &first, &last) ||
+                             !chanrt__wait_take_all(&d->queue[1], &first, &last);) {
+        chanrt__os_unlock(&d->a_lock);
+        chanrt__os_back_off(&tries);
+        chanrt__os_lock(&d->a_lock);
+    }
+    chanrt__os_unlock(&d->a_lock);
+    for (struct chanrt__waiter *next; first != NULL; first = next) {
+        next = first->next;
+        chanrt__wait_finish(first, ECANCELED);
+    }
+}
+
+// The number has been closed: whoever came to wait meanwhile looks again. It may be a new
+// descriptor's by now, which arms again.
+static void chanrt__fd_closed(struct chanrt__fd *d) {
+    chanrt__poll_forget(&d->source);
+    chanrt__fd_fire(&d->source, CHANRT_IO_READ | CHANRT_IO_WRITE);
+}
+
+//------------------------------------------------------------------------------
 // >>select    Several channels at once: poll, queue and claim, leave.
 //   uses    port fail atom os sched wait chan
 //   laws    Exactly one case runs (W2). Every node queued is left again before the frame
@@ -4573,6 +5308,499 @@ CHANRT_API int chanrt_x_wg_undo(const chanrt_x_how *how, int err) {
 }
 
 //------------------------------------------------------------------------------
+// >>blocking    Calls that block, on helper threads.
+//   uses    port fail atom os task sched wait
+//   owns    chanrt__blocking, the helpers' records
+//   lock    chanrt__blocking.mutex: queue, idle helpers; a job's a_lock, with no other
+//   laws    B1 a job is with a helper, or every helper is busy. B2 a helper that is idle sleeps
+//           on its own word, and whoever takes it off the idle list gives it a job: idle ones
+//           are no reason for the deadlock detector to be silent, busy ones are.
+//           B3 the unlock of a job that is done is the helper's last touch of it.
+//   not     a condition variable for idle helpers (see >>os)
+//   tests   spec/blocking.c
+//------------------------------------------------------------------------------
+
+struct chanrt__blocking_job { // on the stack of the task that waits
+    struct chanrt__blocking_job *next;
+    void (*fn)(void *);
+    void *arg;
+    uint32_t a_lock;
+    bool done;
+    struct chanrt_x_queue queue;
+};
+
+struct chanrt__blocking_helper {
+    struct chanrt__blocking_helper *next; // idle, or ended and to be joined
+    struct chanrt__blocking_job *job;
+    pthread_t thread;
+    uint32_t a_wake;
+};
+
+static const int64_t chanrt__blocking_patience = 10000000000; // ns until an idle helper ends
+
+static struct {
+    pthread_mutex_t mutex;
+    struct chanrt__blocking_job *first, *last; // jobs that wait for a helper
+    struct chanrt__blocking_helper *idle, *ended;
+    int count;                                 // helpers, idle and busy
+    bool stop;
+} chanrt__blocking = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+
+static void chanrt__blocking_run(struct chanrt__blocking_job *job) {
+    struct chanrt__waiter *n = NULL;
+    job->fn(job->arg);
+    chanrt__os_lock(&job->a_lock);
+    job->done = true;
+    chanrt__wait_take(&job->queue, NULL, &n); // never a select: never busy
+    chanrt__os_unlock(&job->a_lock); // without a waiter the last touch (B3)
+    if (n != NULL) chanrt__wait_finish(n, 0);
+}
+
+// The next job, or NULL: this helper is to end.
+static struct chanrt__blocking_job *chanrt__blocking_next(struct chanrt__blocking_helper *h) {
+    pthread_mutex_lock(&chanrt__blocking.mutex);
+    struct chanrt__blocking_job *job = chanrt__blocking.first;
+    if (job != NULL) {
+        chanrt__blocking.first = job->next;
+    } else if (!chanrt__blocking.stop) {
+        h->next = chanrt__blocking.idle;
+        chanrt__blocking.idle = h;
+        chanrt__atom_store(&h->a_wake, 0);
+        h->job = NULL;
+        chanrt__sched_add_helpers(1);
+        int64_t until = chanrt_now() + chanrt__blocking_patience;
+        while (chanrt__atom_load_acq(&h->a_wake) == 0 && chanrt_now() < until) { // [wake]
+            pthread_mutex_unlock(&chanrt__blocking.mutex);
+            chanrt__os_sleep(&h->a_wake, 0, until);
+            pthread_mutex_lock(&chanrt__blocking.mutex);
+        }
+        if (chanrt__atom_load(&h->a_wake) == 0) { // nobody took us off the list
+            struct chanrt__blocking_helper **at = &chanrt__blocking.idle;
+            while (*at != h) at = &(*at)->next;
+            *at = h->next;
+            chanrt__sched_add_helpers(-1);
+        }
+        job = h->job;
+    }
+    if (job == NULL) {
+        h->next = chanrt__blocking.ended;
+        chanrt__blocking.ended = h;
+        chanrt__blocking.count--;
+    }
+    pthread_mutex_unlock(&chanrt__blocking.mutex);
+    return job;
+}
+
+static void *chanrt__blocking_main(void *arg) {
+    struct chanrt__blocking_helper *h = (struct chanrt__blocking_helper *)arg;
+    for (struct chanrt__blocking_job *job = h->job; job != NULL; job = chanrt__blocking_next(h))
+        chanrt__blocking_run(job);
+    return NULL;
+}
+
+// Takes helpers that have ended away.
+static void chanrt__blocking_reap(struct chanrt__blocking_helper *ended) {
+    for (struct chanrt__blocking_helper *next; ended != NULL; ended = next) {
+        next = ended->next;
+        pthread_join(ended->thread, NULL);
+        CHANRT_FREE(ended);
+    }
+}
+
+static void chanrt__blocking_queue_locked(struct chanrt__blocking_job *job) {
+    job->next = NULL;
+    if (chanrt__blocking.first == NULL) chanrt__blocking.first = job;
+    else chanrt__blocking.last->next = job;
+    chanrt__blocking.last = job;
+}
+
+// Starts a helper with its first job; it waits for the mutex before it can end. 0 or an error.
+static int chanrt__blocking_start_locked(struct chanrt__blocking_job *job) {
+    if (chanrt__blocking.count >= CHANRT_HELPERS) return EAGAIN;
+    struct chanrt__blocking_helper *h = (struct chanrt__blocking_helper *)CHANRT_MALLOC(sizeof *h);
+    if (h == NULL) return ENOMEM;
+    memset(h, 0, sizeof *h);
+    h->job = job;
+    int err = chanrt__os_thread_start(&h->thread, chanrt__blocking_main, h);
+    if (err == 0) chanrt__blocking.count++;
+    else CHANRT_FREE(h);
+    return err;
+}
+
+// Gives a job to an idle helper, else to a new one, else to the queue, where one of the helpers,
+// all of them busy, comes for it (B1). An error: there is none.
+static int chanrt__blocking_submit(struct chanrt__blocking_job *job) {
+    int err = 0;
+    pthread_mutex_lock(&chanrt__blocking.mutex);
+    struct chanrt__blocking_helper *h = chanrt__blocking.idle, *ended = chanrt__blocking.ended;
+    chanrt__blocking.ended = NULL;
+    if (h != NULL) {
+        chanrt__blocking.idle = h->next;
+        h->job = job;
+        chanrt__sched_add_helpers(-1);
+        chanrt__atom_store_rel(&h->a_wake, 1); // [wake] the job
+    } else {
+        err = chanrt__blocking_start_locked(job);
+        if (err != 0 && chanrt__blocking.count > 0) {
+            chanrt__blocking_queue_locked(job);
+            err = 0;
+        }
+    }
+    pthread_mutex_unlock(&chanrt__blocking.mutex);
+    if (h != NULL) chanrt__os_wake(&h->a_wake); // until the shutdown its record stays
+    chanrt__blocking_reap(ended);
+    return err;
+}
+
+// Runs fn(arg) on a helper; the calling task waits.
+static int chanrt__blocking_call(void (*fn)(void *), void *arg) {
+    struct chanrt__blocking_job job = { .fn = fn, .arg = arg };
+    struct chanrt__wait wait;
+    struct chanrt__waiter node;
+    int err = chanrt__blocking_submit(&job);
+    if (err != 0) return err;
+    chanrt__os_lock(&job.a_lock);
+    if (job.done) {
+        chanrt__os_unlock(&job.a_lock);
+        return 0;
+    }
+    chanrt__wait_begin(&wait, &node, false);
+    chanrt__wait_enqueue(&wait, &job.queue, &job.a_lock, NULL, 0);
+    chanrt__wait_block(&wait, &job.a_lock, CHANRT__FOREVER, CHANRT__WAIT_BLOCKING, NULL);
+    return 0;
+}
+
+// Ends all helpers; calls that run are waited for, calls that wait for a helper never run.
+static void chanrt__blocking_shutdown(void) {
+    pthread_mutex_lock(&chanrt__blocking.mutex);
+    chanrt__blocking.stop = true;
+    chanrt__blocking.first = chanrt__blocking.last = NULL;
+    while (chanrt__blocking.count > 0) {
+        struct chanrt__blocking_helper *h = chanrt__blocking.idle, *ended = chanrt__blocking.ended;
+        if (h != NULL) {
+            chanrt__blocking.idle = h->next;
+            chanrt__sched_add_helpers(-1);
+            chanrt__atom_store_rel(&h->a_wake, 1); // [wake] no job
+        }
+        chanrt__blocking.ended = NULL;
+        pthread_mutex_unlock(&chanrt__blocking.mutex);
+        if (h != NULL) chanrt__os_wake(&h->a_wake);
+        else chanrt__os_nap(CHANRT_MILLISECOND / 4);
+        chanrt__blocking_reap(ended);
+        pthread_mutex_lock(&chanrt__blocking.mutex);
+    }
+    struct chanrt__blocking_helper *ended = chanrt__blocking.ended;
+    chanrt__blocking.ended = NULL;
+    chanrt__blocking.stop = false;
+    pthread_mutex_unlock(&chanrt__blocking.mutex);
+    chanrt__blocking_reap(ended);
+}
+
+CHANRT_API int chanrt_task_blocking(void (*fn)(void *), void *arg) {
+    if (fn == NULL) return EINVAL;
+    if (chanrt__sched_self() != NULL) return chanrt__blocking_call(fn, arg);
+    fn(arg);
+    return 0;
+}
+
+//------------------------------------------------------------------------------
+// >>io    Reading, writing, connecting: an attempt, and a wait when it would block.
+//   uses    port fail atom os poll sched wait fd blocking
+//   laws    I1 nothing here blocks a worker, whatever the descriptor's flags: sockets are asked
+//           not to wait, files go to a helper, other blocking descriptors are polled first.
+//           I2 nothing about a descriptor is remembered that is not looked at again (a_plain
+//           is a hint), so a number that comes again is treated as what it is then.
+//   not     setting O_NONBLOCK on pipes and terminals: other processes share that flag
+//   tests   spec/io.c stress/io_storm.c
+//------------------------------------------------------------------------------
+
+enum chanrt__io_op { CHANRT__IO_RECV, CHANRT__IO_SEND, CHANRT__IO_ACCEPT, CHANRT__IO_CONNECT };
+
+struct chanrt__io_call {
+    enum chanrt__io_op op;
+    int fd;
+    void *buf;              // or the address
+    size_t n;
+    chanrt_socklen *len;    // of accept
+    bool begun;             // connect: under way
+    ssize_t result;         // of a file's, from the helper
+};
+enum { CHANRT__IO_FILE = -100000 }; // an attempt's result: it would wait for a disk
+
+_Static_assert(__builtin_types_compatible_p(chanrt_socklen, socklen_t), "struct sockaddr's length");
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0
+#endif
+
+// All attempts return their result or minus errno, and are not inlined: errno must be read on the
+// thread that made the call.
+CHANRT__NOINLINE static ssize_t chanrt__io_try_socket(const struct chanrt__io_call *c) {
+    ssize_t r;
+    do {
+        r = c->op == CHANRT__IO_RECV ? recv(c->fd, c->buf, c->n, MSG_DONTWAIT)
+                                     : send(c->fd, c->buf, c->n, MSG_DONTWAIT | MSG_NOSIGNAL);
+    } while (r < 0 && errno == EINTR);
+    return r >= 0 ? r : -errno;
+}
+
+CHANRT__NOINLINE static ssize_t chanrt__io_move(const struct chanrt__io_call *c, size_t n) {
+    ssize_t r;
+    do {
+        r = c->op == CHANRT__IO_RECV ? read(c->fd, c->buf, n) : write(c->fd, c->buf, n);
+    } while (r < 0 && errno == EINTR);
+    return r >= 0 ? r : -errno;
+}
+
+// The same on a descriptor that would block: not at all if it can be helped.
+CHANRT__NOINLINE static ssize_t chanrt__io_move_now(const struct chanrt__io_call *c, size_t n) {
+#if CHANRT__LINUX && defined(SYS_preadv2)
+    enum { NOWAIT = 8 };
+    struct { void *base; size_t n; } part = { c->buf, n };
+    long r;
+    do {
+        r = syscall(c->op == CHANRT__IO_RECV ? SYS_preadv2 : SYS_pwritev2, c->fd, &part, 1, -1L,
+                    -1L, NOWAIT);
+    } while (r < 0 && errno == EINTR);
+    if (r >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL))
+        return r >= 0 ? r : -errno;
+#endif
+    return chanrt__io_move(c, n);
+}
+
+// 1: ready, 0: not, or minus errno.
+CHANRT__NOINLINE static int chanrt__io_ready(int fd, int events) {
+    struct pollfd p = { fd, (short)((events & CHANRT_IO_READ ? POLLIN | POLLPRI : 0) |
+                                    (events & CHANRT_IO_WRITE ? POLLOUT : 0)), 0 };
+    int n;
+    do n = poll(&p, 1, 0);
+    while (n < 0 && errno == EINTR);
+    if (n < 0) return -errno;
+    return p.revents & POLLNVAL ? -EBADF : p.revents != 0;
+}
+
+// What is no socket: a file, or one that is ready or not.
+CHANRT__NOINLINE static ssize_t chanrt__io_try_plain(const struct chanrt__io_call *c) {
+    enum { KIND = 0170000, DIRECTORY = 0040000, BLOCK = 0060000, REGULAR = 0100000 };
+    struct stat s;
+    if (fstat(c->fd, &s) != 0) return -errno;
+    int kind = s.st_mode & KIND;
+    if (kind == DIRECTORY || kind == BLOCK || kind == REGULAR) return CHANRT__IO_FILE;
+    int flags = fcntl(c->fd, F_GETFL);
+    if (flags < 0) return -errno;
+    if (flags & O_NONBLOCK) return chanrt__io_move(c, c->n);
+    int ready = chanrt__io_ready(c->fd, c->op == CHANRT__IO_RECV ? CHANRT_IO_READ
+                                                                 : CHANRT_IO_WRITE);
+    if (ready <= 0) return ready < 0 ? ready : -EAGAIN;
+    // A pipe that is ready takes PIPE_BUF bytes, which is at least 512 and here 4096.
+    size_t most = c->op == CHANRT__IO_SEND && c->n > 4096 ? 4096 : c->n;
+    return chanrt__io_move_now(c, most);
+}
+
+static ssize_t chanrt__io_try_move(const struct chanrt__io_call *c, struct chanrt__fd *d) {
+    if (!chanrt__atom_load(&d->a_plain) && c->n != 0) {
+        ssize_t r = chanrt__io_try_socket(c);
+        if (r != -ENOTSOCK) return r;
+        chanrt__atom_store(&d->a_plain, 1);
+    }
+    return chanrt__io_try_plain(c);
+}
+
+CHANRT__NOINLINE static int chanrt__io_set_nonblocking(int fd) {
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0))
+        return -errno;
+    return 0;
+}
+
+CHANRT__NOINLINE static ssize_t chanrt__io_try_accept(const struct chanrt__io_call *c) {
+    int err = chanrt__io_set_nonblocking(c->fd), fd;
+    if (err < 0) return err;
+    do {
+#if CHANRT__LINUX
+        fd = (int)syscall(SYS_accept4, c->fd, c->buf, c->len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+#else
+        fd = accept(c->fd, (struct sockaddr *)c->buf, c->len);
+#endif
+    } while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
+    if (fd < 0) return -errno;
+#if !CHANRT__LINUX
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    chanrt__io_set_nonblocking(fd);
+#endif
+    return fd;
+}
+
+// Connects without waiting; then, each time the socket is writable, asks how it went.
+CHANRT__NOINLINE static ssize_t chanrt__io_try_connect(struct chanrt__io_call *c) {
+    if (!c->begun) {
+        int err = chanrt__io_set_nonblocking(c->fd);
+        if (err < 0) return err;
+        if (connect(c->fd, (const struct sockaddr *)c->buf, (chanrt_socklen)c->n) == 0) return 0;
+        if (errno == EAGAIN) return CHANRT__IO_FILE; // a local socket whose queue is full
+        if (errno != EINPROGRESS && errno != EINTR && errno != EALREADY) return -errno;
+        c->begun = true;
+        return -EAGAIN;
+    }
+    int ready = chanrt__io_ready(c->fd, CHANRT_IO_WRITE), err = 0;
+    chanrt_socklen size = sizeof err;
+    if (ready <= 0) return ready < 0 ? ready : -EAGAIN;
+    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &size) != 0) return -errno;
+    return -err;
+}
+
+static ssize_t chanrt__io_try(struct chanrt__io_call *c, struct chanrt__fd *d) {
+    switch (c->op) {
+    case CHANRT__IO_ACCEPT: return chanrt__io_try_accept(c);
+    case CHANRT__IO_CONNECT: return chanrt__io_try_connect(c);
+    default: return chanrt__io_try_move(c, d);
+    }
+}
+
+static void chanrt__io_on_helper(void *arg) {
+    struct chanrt__io_call *c = (struct chanrt__io_call *)arg;
+    c->result = chanrt__io_move(c, c->n);
+}
+
+// An attempt that cannot be waited for by the poller.
+static ssize_t chanrt__io_elsewhere(struct chanrt__io_call *c) {
+    if (c->op == CHANRT__IO_CONNECT) {
+        chanrt_task_sleep(CHANRT_MILLISECOND);
+        return -EAGAIN;
+    }
+    int err = chanrt_task_blocking(chanrt__io_on_helper, c);
+    return err != 0 ? -err : c->result;
+}
+
+// Attempts, waits, attempts again. Returns the result, or -1 with errno set.
+static ssize_t chanrt__io_run(struct chanrt__io_call *c, int64_t ns) {
+    int64_t deadline = ns < 0 ? CHANRT__FOREVER : chanrt__os_deadline(ns);
+    int events = c->op == CHANRT__IO_RECV || c->op == CHANRT__IO_ACCEPT ? CHANRT_IO_READ
+                                                                       : CHANRT_IO_WRITE;
+    struct chanrt__fd_look look;
+    ssize_t r;
+    for (;;) {
+        r = -chanrt__fd_begin(&look, c->fd);
+        if (r != 0) break;
+        r = chanrt__io_try(c, look.d);
+        bool elsewhere = r == CHANRT__IO_FILE;
+        if (elsewhere) r = chanrt__io_elsewhere(c);
+        if (r != -EAGAIN) break;
+        if (ns >= 0 && chanrt_now() >= deadline) r = -ETIMEDOUT;
+        else if (!elsewhere) r = -chanrt__fd_wait(&look, c->fd, events, deadline);
+        else r = 0;
+        if (r != 0) break;
+    }
+    if (r >= 0) return r;
+    *chanrt_x_errno() = (int)-r;
+    return -1;
+}
+
+CHANRT_API ssize_t chanrt_io_read_timeout(int fd, void *buf, size_t n, int64_t ns) {
+    struct chanrt__io_call c = { .op = CHANRT__IO_RECV, .fd = fd, .buf = buf, .n = n };
+    return chanrt__io_run(&c, ns);
+}
+
+CHANRT_API ssize_t chanrt_io_read(int fd, void *buf, size_t n) {
+    return chanrt_io_read_timeout(fd, buf, n, -1);
+}
+
+CHANRT_API ssize_t chanrt_io_write_timeout(int fd, const void *buf, size_t n, int64_t ns) {
+    struct chanrt__io_call c = { .op = CHANRT__IO_SEND, .fd = fd, .buf = (void *)(uintptr_t)buf,
+                                 .n = n };
+    return chanrt__io_run(&c, ns);
+}
+
+CHANRT_API ssize_t chanrt_io_write(int fd, const void *buf, size_t n) {
+    return chanrt_io_write_timeout(fd, buf, n, -1);
+}
+
+CHANRT_API ssize_t chanrt_io_write_all(int fd, const void *buf, size_t n, int64_t ns) {
+    int64_t deadline = ns < 0 ? -1 : chanrt__os_deadline(ns), left = ns;
+    for (size_t done = 0; done < n || n == 0;) {
+        ssize_t r = chanrt_io_write_timeout(fd, (const char *)buf + done, n - done, left);
+        if (r < 0 || n == 0) return r;
+        done += (size_t)r;
+        if (ns > 0) left = deadline - chanrt_now() > 0 ? deadline - chanrt_now() : 0;
+    }
+    return (ssize_t)n;
+}
+
+CHANRT_API int chanrt_io_accept_timeout(int fd, struct sockaddr *addr, chanrt_socklen *len,
+                                        int64_t ns) {
+    struct chanrt__io_call c = { .op = CHANRT__IO_ACCEPT, .fd = fd, .buf = addr, .len = len };
+    int got = (int)chanrt__io_run(&c, ns), err = 0;
+    struct chanrt__fd *d = got >= 0 ? chanrt__fd_get(got, &err) : NULL;
+    if (d != NULL) chanrt__poll_forget(&d->source); // who had the number closed it unseen
+    return got;
+}
+
+CHANRT_API int chanrt_io_accept(int fd, struct sockaddr *addr, chanrt_socklen *len) {
+    return chanrt_io_accept_timeout(fd, addr, len, -1);
+}
+
+CHANRT_API int chanrt_io_connect_timeout(int fd, const struct sockaddr *addr, chanrt_socklen len,
+                                         int64_t ns) {
+    struct chanrt__io_call c = { .op = CHANRT__IO_CONNECT, .fd = fd,
+                                 .buf = (void *)(uintptr_t)addr, .n = len };
+    int err = 0;
+    struct chanrt__fd *d = chanrt__fd_get(fd, &err);
+    if (d != NULL) chanrt__poll_forget(&d->source); // a new socket, most likely
+    return (int)chanrt__io_run(&c, ns);
+}
+
+CHANRT_API int chanrt_io_connect(int fd, const struct sockaddr *addr, chanrt_socklen len) {
+    return chanrt_io_connect_timeout(fd, addr, len, -1);
+}
+
+CHANRT_API int chanrt_io_wait(int fd, int events, int64_t timeout) {
+    if (events <= 0 || events > (CHANRT_IO_READ | CHANRT_IO_WRITE)) return EINVAL;
+    int64_t deadline = timeout < 0 ? CHANRT__FOREVER : chanrt__os_deadline(timeout);
+    for (;;) {
+        struct chanrt__fd_look look;
+        int err = chanrt__fd_begin(&look, fd);
+        if (err != 0) return err;
+        int ready = chanrt__io_ready(fd, events);
+        if (ready != 0) return ready < 0 ? -ready : 0;
+        if (timeout >= 0 && chanrt_now() >= deadline) return ETIMEDOUT;
+        err = chanrt__fd_wait(&look, fd, events, deadline);
+        if (err != 0) return err;
+    }
+}
+
+CHANRT_API int chanrt_io_close(int fd) {
+    int err = 0, kept = *chanrt_x_errno();
+    struct chanrt__fd *d = chanrt__fd_get(fd, &err);
+    if (d != NULL) chanrt__fd_cancel(d);
+    if (close(fd) != 0 && *chanrt_x_errno() != EINTR) // which says that it is closed
+        err = *chanrt_x_errno();
+    else err = 0;
+    if (d != NULL) chanrt__fd_closed(d);
+    *chanrt_x_errno() = kept;
+    return err;
+}
+
+struct chanrt__io_query {
+    chanrt_x_resolver *fn;
+    const char *host, *service;
+    const struct addrinfo *hints;
+    struct addrinfo **list;
+    int result;
+};
+
+static void chanrt__io_ask(void *arg) {
+    struct chanrt__io_query *q = (struct chanrt__io_query *)arg;
+    q->result = q->fn(q->host, q->service, q->hints, q->list);
+}
+
+CHANRT_API int chanrt_x_io_resolve(chanrt_x_resolver *fn, int again, const char *host,
+                                   const char *service, const struct addrinfo *hints,
+                                   struct addrinfo **list) {
+    struct chanrt__io_query q = { fn, host, service, hints, list, again };
+    if (chanrt_task_blocking(chanrt__io_ask, &q) != 0) return again;
+    return q.result;
+}
+
+//------------------------------------------------------------------------------
 // >>inside    Looking at a running program.
 //   uses    port fail atom os stack task sched wait chan
 //   laws    What is looked at may change and go meanwhile: whatever a task's own record does not
@@ -4803,6 +6031,7 @@ static void chanrt__inside_operand(FILE *f, struct chanrt__inside_view *v,
         if (e->object != NULL && chanrt__os_peek(&wg, e->object, sizeof wg) == sizeof wg)
             fprintf(f, " (count %lld)", (long long)wg.x_count);
         break;
+    case CHANRT__WAIT_IO: fprintf(f, " fd %d", (int)(intptr_t)e->object); break;
     default:
         if (e->object != NULL) fprintf(f, " %p", e->object);
     }
@@ -5045,7 +6274,7 @@ static void chanrt__watch_stop(void) {
 
 //------------------------------------------------------------------------------
 // >>rt    Starting and shutting down, as the program sees it.
-//   uses    port fail atom os stack list task sched wait inside watch
+//   uses    port fail atom os stack list poll task sched wait fd blocking inside watch
 //   tests   spec/runtime.c
 //------------------------------------------------------------------------------
 
@@ -5128,6 +6357,7 @@ CHANRT_API int chanrt_shutdown(int64_t timeout) {
     }
     bool ended = chanrt__rt_drain(chanrt__os_deadline(timeout), timeout < 0); // or gave up
     chanrt__sched_join(chanrt__pool.count);
+    chanrt__blocking_shutdown();
     chanrt__watch_stop();
     pthread_mutex_lock(&chanrt__pool.mutex);
     ended = chanrt__sched_live() == 0;
@@ -5142,6 +6372,8 @@ CHANRT_API int chanrt_shutdown(int64_t timeout) {
     while (chanrt__pool.timers != NULL) chanrt__sched_disarm(chanrt__pool.timers);
     chanrt__pool.epoch++;
     chanrt__os_release_faults();
+    chanrt__poll_shutdown();
+    chanrt__fd_shutdown();
     chanrt__sched_release();
     chanrt__atom_store_rel(&chanrt__pool.a_running, 0); // [start]
     pthread_mutex_unlock(&chanrt__pool.mutex);
