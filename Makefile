@@ -91,6 +91,11 @@ $(B)/main.o: tests/main.c $(FRAME)
 	$(BUILD) -c -o $@ $<
 $(B)/unit/%: tests/unit/%.c tests/impl.c $(B)/main.o $(FRAME)
 	$(BUILD) -o $@ $< $(B)/main.o -lcmocka
+# The users' view of ThreadSanitizer: the program is watched, the runtime is not.
+$(B)/races/impl.o: tests/impl.c chanrt.h
+	@mkdir -p $(@D) && clang $(STD) $(ALL) -DCHANRT_TSAN_USER=1 -c -o $@ $<
+$(B)/races/%: tests/races/%.c $(B)/races/impl.o tests/main.c $(FRAME)
+	@mkdir -p $(@D) && clang $(STD) $(ALL) -fsanitize=thread -o $@ $(filter %.c %.o,$^) -lcmocka
 $(B)/history/%: tests/history/%.c tests/impl.c $(B)/main.o $(wildcard tests/history/*.h) $(FRAME)
 	$(BUILD) -o $@ $< $(B)/main.o -lcmocka
 $(B)/spec/%: tests/spec/%.c $(IMPL) $(B)/main.o $(FRAME)

@@ -72,6 +72,8 @@
 //                            1: by mprotect; 0: none
 //     CHANRT_VALGRIND        1: tell Valgrind about stacks (needs its header)
 //     CHANRT_CHECK           1: check the laws of every channel at every unlock
+//     CHANRT_TSAN_USER       1: for finding races in a program, not in the runtime: this one
+//                            file compiled by clang without -fsanitize=thread, all others with
 
 #ifndef CHANRT_H
 #define CHANRT_H
@@ -993,9 +995,20 @@ CHANRT_API int chanrt_x_io_resolve(chanrt_x_resolver *fn, int again, const char 
 #endif
 #if defined(__SANITIZE_THREAD__) || CHANRT__FEATURE(thread_sanitizer)
 #define CHANRT__TSAN 1
-#include <sanitizer/tsan_interface.h>
 #else
 #define CHANRT__TSAN 0
+#endif
+#ifndef CHANRT_TSAN_USER
+#define CHANRT_TSAN_USER 0
+#endif
+#if CHANRT_TSAN_USER && CHANRT__TSAN
+#error "chanrt.h: CHANRT_TSAN_USER wants the implementation compiled without -fsanitize=thread"
+#endif
+// ThreadSanitizer's fibers. The runtime's view: one a stack, a switch orders. The users' view: one
+// a task, and nothing orders but what the memory model grants (chanrt__atom_grant).
+#define CHANRT__FIBERS (CHANRT__TSAN || CHANRT_TSAN_USER)
+#if CHANRT__FIBERS
+#include <sanitizer/tsan_interface.h>
 #endif
 
 #ifndef CHANRT_VALGRIND
@@ -1149,6 +1162,29 @@ static inline void chanrt__atom_fence_seq(void) {
 #endif
 }
 
+// What the memory model grants the program, for the users' view of ThreadSanitizer, which sees
+// nothing else of this file: what was done before a grant at a place happens before what is done
+// after a take there.
+static inline void chanrt__atom_grant(void *place) {
+#if CHANRT_TSAN_USER
+    __tsan_release(place);
+#endif
+    (void)place;
+}
+
+static inline void chanrt__atom_take(void *place) {
+#if CHANRT_TSAN_USER
+    __tsan_acquire(place);
+#endif
+    (void)place;
+}
+
+// A value goes through a place of a ring: after who used it last, before who does next.
+static inline void chanrt__atom_pass(void *place) {
+    chanrt__atom_take(place);
+    chanrt__atom_grant(place);
+}
+
 // Compare and swap that publishes and acquires when it wins.
 static inline bool chanrt__atom_cas_acqrel(uint32_t *p, uint32_t from, uint32_t to) {
     return __atomic_compare_exchange_n(p, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
@@ -1175,6 +1211,22 @@ static inline void chanrt__atom_pause(void) {
 //------------------------------------------------------------------------------
 
 #define CHANRT__FOREVER INT64_MAX // a deadline that never comes
+
+#if CHANRT_TSAN_USER
+// ThreadSanitizer watches libc's mutexes wherever they are called; the runtime's own order nothing.
+void AnnotateIgnoreSyncBegin(const char *file, int line);
+void AnnotateIgnoreSyncEnd(const char *file, int line);
+void AnnotateIgnoreWritesBegin(const char *file, int line);
+void AnnotateIgnoreWritesEnd(const char *file, int line);
+static inline int chanrt__os_quietly(int (*call)(pthread_mutex_t *), pthread_mutex_t *mutex) {
+    AnnotateIgnoreSyncBegin(__FILE__, __LINE__);
+    int err = call(mutex);
+    AnnotateIgnoreSyncEnd(__FILE__, __LINE__);
+    return err;
+}
+#define pthread_mutex_lock(mutex) chanrt__os_quietly(pthread_mutex_lock, mutex)
+#define pthread_mutex_unlock(mutex) chanrt__os_quietly(pthread_mutex_unlock, mutex)
+#endif
 
 // What this room needs and strict ISO C modes hide; the same declarations as libc's.
 #if CHANRT__LINUX
@@ -1645,6 +1697,18 @@ static void chanrt__os_unmap(void *p, size_t size) {
     munmap(p, size);
 }
 
+#if CHANRT_TSAN_USER
+// Puts a new mapping in the place of whole pages: ThreadSanitizer forgets who has written there.
+static void chanrt__os_renew(void *p, size_t size) {
+    size_t page = chanrt__os_page(), whole = (size + page - 1) & ~(page - 1);
+    AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+    if (mmap(p, whole, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+        chanrt__fail_stop("no memory for a stack that ThreadSanitizer takes for new");
+    AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
+}
+#endif
+
 // Whether huge pages may back the range: yes for dense records, no for sparse stacks.
 static void chanrt__os_huge(void *p, size_t size, bool yes) {
 #if CHANRT__LINUX
@@ -1738,7 +1802,7 @@ struct chanrt__ctx {
     const void *low;
     size_t size;
 #endif
-#if CHANRT__TSAN
+#if CHANRT__FIBERS
     void *fiber;
 #endif
 };
@@ -1756,8 +1820,8 @@ __attribute__((no_sanitize("address")))
 #endif
 CHANRT__NOINLINE static void chanrt__ctx_swap(struct chanrt__ctx *from,
                                               const struct chanrt__ctx *to, uint32_t *word) {
-#if CHANRT__TSAN
-    __tsan_switch_to_fiber(to->fiber, 0); // the last call before the jump, or frames get mixed up
+#if CHANRT__FIBERS // the last call before the jump, or frames get mixed up
+    __tsan_switch_to_fiber(to->fiber, CHANRT_TSAN_USER ? __tsan_switch_to_fiber_no_sync : 0);
 #endif
 #if defined(__x86_64__)
 #if defined(__CET__)
@@ -1838,8 +1902,8 @@ static void chanrt__ctx_switch(struct chanrt__ctx *from, struct chanrt__ctx *to,
 #endif
 #endif
 #if CHANRT_UCONTEXT
-#if CHANRT__TSAN
-    __tsan_switch_to_fiber(to->fiber, 0);
+#if CHANRT__FIBERS
+    __tsan_switch_to_fiber(to->fiber, CHANRT_TSAN_USER ? __tsan_switch_to_fiber_no_sync : 0);
 #endif
     swapcontext(from->uc, to->uc);
 #else
@@ -1866,6 +1930,23 @@ static void chanrt__ctx_init(struct chanrt__ctx *ctx, char *low, char *top, void
     ctx->pc = (uintptr_t)entry;
 #endif
     (void)low;
+}
+
+// The users' view: the fiber of a task begins after what its parent has done, and is destroyed when
+// the next one ends on the same worker: by then nothing stands on it.
+static inline void chanrt__ctx_born(struct chanrt__ctx *ctx) {
+#if CHANRT_TSAN_USER
+    ctx->fiber = __tsan_create_fiber(0);
+#endif
+    (void)ctx;
+}
+
+static inline void chanrt__ctx_died(void **ended) {
+#if CHANRT_TSAN_USER
+    if (*ended != NULL) __tsan_destroy_fiber(*ended);
+    *ended = __tsan_get_current_fiber();
+#endif
+    (void)ended;
 }
 
 // Goes on with entry() at `top` of the stack it stands on: the frames in between are gone.
@@ -2048,9 +2129,20 @@ static void chanrt__stack_adopt(struct chanrt__stack *s, struct chanrt__ctx *ctx
 #endif
 }
 
+// The users' view: who used a stack before does not race with who does now.
+static void chanrt__stack_forget(struct chanrt__stack *s) {
+#if CHANRT_TSAN_USER
+    struct chanrt__stack kept = *s;
+    chanrt__os_renew(s->low, (size_t)((char *)(s + 1) - s->low));
+    *s = kept;
+#endif
+    (void)s;
+}
+
 // Makes ctx start entry() on s.
 static void chanrt__stack_enter(struct chanrt__stack *s, struct chanrt__ctx *ctx,
                                 void (*entry)(void)) {
+    chanrt__stack_forget(s);
 #if CHANRT__ASAN
     __asan_unpoison_memory_region(s->low, (size_t)(s->top - s->low));
 #endif
@@ -2573,7 +2665,7 @@ struct chanrt__task {
     } u CHANRT__ALIGNED(32);
 };
 enum { CHANRT__PINNED = 1, CHANRT__EXITED = 2, CHANRT__LARGE = 4 };
-#if defined(__LP64__) && !CHANRT_UCONTEXT && !CHANRT__ASAN && !CHANRT__TSAN
+#if defined(__LP64__) && !CHANRT_UCONTEXT && !CHANRT__ASAN && !CHANRT__FIBERS
 _Static_assert(sizeof(struct chanrt__task) == 160, "what a spawned task costs until it runs");
 #endif
 
@@ -2661,6 +2753,7 @@ static bool chanrt__task_pack(struct chanrt__task *t, const void *args, size_t s
 // Runs the task's function to its end. Its arguments are read before anything else happens,
 // so from then on their place holds the fields of a task that has started.
 static int chanrt__task_run(struct chanrt__task *t) {
+    chanrt__atom_take(t); // of a timer's task; others follow their parent anyway
     if (!(t->flags & CHANRT__LARGE)) return t->entry(t->u.args);
     void *args = t->u.large.args;
     t->u.run.large = t->u.large.block;
@@ -2700,7 +2793,7 @@ enum {
     CHANRT__STACK_KEEP = 64,       // free stacks a worker keeps per class
     CHANRT__ID_BATCH = 16,         // task ids a worker takes at a time
     CHANRT__ALTSTACK = 64 << 10,   // bytes for a fault handler
-    CHANRT__STACK_DEFAULT = 4 + 2 * (CHANRT__ASAN || CHANRT__TSAN), // 64 KiB; frames grow there
+    CHANRT__STACK_DEFAULT = 4 + 2 * (CHANRT__ASAN || CHANRT__FIBERS), // 64 KiB; frames grow there
     CHANRT__IDLE_ONE = 1,          // the announcement: idle workers in the low half,
     CHANRT__SPIN_ONE = 1 << 16     // searching workers in the high half
 };
@@ -2739,6 +2832,7 @@ struct chanrt__worker {
     bool robbed;                      // waited for a thief since then
     int64_t watch, watched;           // interval of looks at the others; the last one
     struct chanrt__ctx scratch;       // where a dying context is saved
+    void *ended;                      // the fiber of the last task that ended (chanrt__ctx_died)
     uint32_t nothing;                 // a word for switches that publish nothing
     int index;
     pthread_t thread;
@@ -3074,7 +3168,7 @@ static bool chanrt__sched_stuck_locked(void) {
                   chanrt__atom_load(&chanrt__pool.a_blocked) -
                   chanrt__atom_load(&chanrt__pool.a_helpers) -
                   chanrt__atom_load(&chanrt__pool.a_idle_helpers);
-    return others == 0 || (CHANRT__TSAN && others == 1); // TSan has a thread of its own, later on
+    return others == 0 || (CHANRT__FIBERS && others == 1); // TSan has a thread of its own, later on
 }
 
 static void chanrt__sched_check_stuck(void) {
@@ -3283,7 +3377,7 @@ static void chanrt__sched_task_main(void) {
         if (!(t->flags & CHANRT__EXITED)) result = chanrt__task_run(t);
         w = chanrt__sched_self();
         struct chanrt__stack *s = t->stack;
-        bool reuse = !(CHANRT__TSAN && (t->flags & CHANRT__EXITED));
+        bool reuse = !CHANRT_TSAN_USER && !(CHANRT__TSAN && (t->flags & CHANRT__EXITED));
         chanrt__sched_finish(w, t, result);
         t = chanrt__sched_pick(w);
         if (t != NULL && t->stack == NULL && t->place == s->class && reuse) {
@@ -3297,6 +3391,7 @@ static void chanrt__sched_task_main(void) {
 #if CHANRT__TSAN
         s->dirty = !reuse;
 #endif
+        chanrt__ctx_died(&w->ended);
         if (!reuse) { // it could get this very stack: from the base, then
             w->pending = t;
             t = NULL;
@@ -3745,7 +3840,7 @@ static void *chanrt__sched_worker_main(void *arg) {
     w->base.uc = &w->base_uc;
     w->scratch.uc = &w->scratch_uc;
 #endif
-#if CHANRT__TSAN
+#if CHANRT__FIBERS
     w->base.fiber = __tsan_get_current_fiber();
 #endif
     while (!chanrt__atom_load(&chanrt__pool.a_stop)) {
@@ -3755,6 +3850,7 @@ static void *chanrt__sched_worker_main(void *arg) {
             chanrt__sched_switch(w, &w->base, t, &w->nothing, false);
     }
     self->worker = NULL;
+    chanrt__ctx_died(&w->ended);
     return NULL;
 }
 
@@ -3971,6 +4067,7 @@ CHANRT_API int chanrt_x_spawn(const chanrt_x_site *site, const chanrt_x_how *how
     struct chanrt__task *t;
     err = chanrt__sched_make_task(w, &t, site, how, entry, args, size, align);
     if (err != 0) return err;
+    chanrt__ctx_born(&t->ctx);
     chanrt__atom_store(&t->a_reason, (uint8_t)CHANRT__NOT_WAITING);
     if (w != NULL) {
         chanrt__atom_store(&w->a_spawned, w->a_spawned + 1);
@@ -4085,6 +4182,7 @@ static inline void chanrt__wait_begin(struct chanrt__wait *wait, struct chanrt__
     struct chanrt__os_thread *self = chanrt__os_self();
     struct chanrt__worker *w = wait->worker = (struct chanrt__worker *)self->worker;
     wait->owner = w != NULL ? (uintptr_t)w->a_current : (uintptr_t)self | 1;
+    chanrt__atom_grant(wait);
     // From its first node on others may wake it, before it has parked.
     if (shared && w != NULL) chanrt__atom_store(&w->a_current->a_on_cpu, 1);
 }
@@ -4177,6 +4275,7 @@ static void chanrt__wait_finish(struct chanrt__waiter *n, int err) {
     struct chanrt__wait *wait = n->wait;
     wait->chosen = n->index;
     wait->err = err;
+    chanrt__atom_grant(wait);
     chanrt__sched_ready(wait->owner);
 }
 
@@ -4212,7 +4311,9 @@ static inline bool chanrt__wait_block(struct chanrt__wait *wait, uint32_t *lock,
         self->reason = (int)reason; // read once it is on the list
         self->object = object;
         if (!wait->shared) chanrt__os_unlock(lock);
-        return chanrt__wait_block_thread(wait, deadline);
+        bool served = chanrt__wait_block_thread(wait, deadline);
+        chanrt__atom_take(wait);
+        return served;
     }
     struct chanrt__task *t = w->a_current;
     struct chanrt__wait_timer timer;
@@ -4229,6 +4330,7 @@ static inline bool chanrt__wait_block(struct chanrt__wait *wait, uint32_t *lock,
     chanrt__sched_park(w, wait->shared ? &t->a_on_cpu : lock);
     if (deadline != CHANRT__FOREVER) chanrt__sched_disarm(&timer.node);
     chanrt__atom_store(&t->a_reason, (uint8_t)CHANRT__NOT_WAITING);
+    chanrt__atom_take(wait);
     return !wait->timed_out;
 }
 
@@ -4321,6 +4423,10 @@ static inline void chanrt__chan_unlock(struct chanrt__chan *c) {
 // The common sizes as single moves. The asm forgets what the pointers point to: inlined into a
 // program, gcc would warn of the moves that are too long for its value and never made.
 static inline void chanrt__chan_copy(void *to, const void *from, size_t size) {
+#if CHANRT_TSAN_USER // libc's would be seen
+    for (size_t i = 0; i < size; i++) ((volatile char *)to)[i] = ((const volatile char *)from)[i];
+    return;
+#endif
     __asm__("" : "+r"(to), "+r"(from));
     switch (size) {
     case 0: break;
@@ -4331,12 +4437,22 @@ static inline void chanrt__chan_copy(void *to, const void *from, size_t size) {
     }
 }
 
+// What a receiver gets from a closed channel.
+static inline void chanrt__chan_zero(void *to, size_t size) {
+#if CHANRT_TSAN_USER
+    for (size_t i = 0; i < size; i++) ((volatile char *)to)[i] = 0;
+#else
+    memset(to, 0, size);
+#endif
+}
+
 static inline void chanrt__chan_changed(struct chanrt__chan *c) {
     chanrt__atom_store_rel(&c->a_version, chanrt__atom_load(&c->a_version) + 1); // [peek]
 }
 
 static inline void chanrt__chan_put(struct chanrt__chan *c, const void *value) {
     chanrt__chan_copy(c->ring + c->tail, value, c->elem);
+    chanrt__atom_pass(c->ring + c->tail);
     c->tail += c->elem;
     if (c->tail == c->size) c->tail = 0;
     chanrt__atom_store_rel(&c->a_count, chanrt__atom_load(&c->a_count) + 1); // [peek]
@@ -4345,6 +4461,7 @@ static inline void chanrt__chan_put(struct chanrt__chan *c, const void *value) {
 
 static inline void chanrt__chan_pull(struct chanrt__chan *c, void *ptr) {
     if (ptr != NULL) chanrt__chan_copy(ptr, c->ring + c->head, c->elem);
+    chanrt__atom_pass(c->ring + c->head);
     c->head += c->elem;
     if (c->head == c->size) c->head = 0;
     chanrt__atom_store_rel(&c->a_count, chanrt__atom_load(&c->a_count) - 1); // [peek]
@@ -4357,6 +4474,7 @@ static inline void chanrt__chan_pull(struct chanrt__chan *c, void *ptr) {
 static inline void chanrt__chan_rotate(struct chanrt__chan *c, void *ptr, const void *value) {
     if (ptr != NULL) chanrt__chan_copy(ptr, c->ring + c->head, c->elem);
     chanrt__chan_copy(c->ring + c->head, value, c->elem);
+    chanrt__atom_pass(c->ring + c->head);
     c->head += c->elem;
     if (c->head == c->size) c->head = 0;
     c->tail = c->head;
@@ -4386,12 +4504,18 @@ static inline enum chanrt__step chanrt__chan_accept_locked(struct chanrt__chan *
     if (c->sendq.a_first != NULL) take = chanrt__wait_take(&c->sendq, mine, peer);
     if (take == CHANRT__TAKE_BUSY) return CHANRT__STEP_AGAIN;
     if (c->a_count != 0) {
-        if (take == CHANRT__TAKE_ONE) chanrt__chan_rotate(c, ptr, (*peer)->ptr);
-        else chanrt__chan_pull(c, ptr);
+        if (take == CHANRT__TAKE_ONE) {
+            chanrt__atom_take((*peer)->wait);
+            chanrt__chan_rotate(c, ptr, (*peer)->ptr);
+        } else {
+            chanrt__chan_pull(c, ptr);
+        }
         return CHANRT__STEP_DONE;
     }
     if (take == CHANRT__TAKE_ONE) return CHANRT__STEP_DONE;
-    return c->a_closed ? CHANRT__STEP_CLOSED : CHANRT__STEP_WAIT;
+    if (!c->a_closed) return CHANRT__STEP_WAIT;
+    chanrt__atom_take(&c->a_closed);
+    return CHANRT__STEP_CLOSED;
 }
 
 // What is left to do after the unlock, with the waiter that was taken. The channel's sizes are
@@ -4399,12 +4523,14 @@ static inline enum chanrt__step chanrt__chan_accept_locked(struct chanrt__chan *
 static inline void chanrt__chan_sent(size_t elem, const void *value,
                                      struct chanrt__waiter *receiver) {
     if (receiver->ptr != NULL) chanrt__chan_copy(receiver->ptr, value, elem);
+    chanrt__atom_take(receiver->wait);
     chanrt__wait_finish(receiver, 0);
 }
 
 static inline void chanrt__chan_received(size_t elem, bool buffered, void *ptr,
                                          struct chanrt__waiter *sender) {
     if (!buffered && ptr != NULL) chanrt__chan_copy(ptr, sender->ptr, elem);
+    chanrt__atom_take(sender->wait);
     chanrt__wait_finish(sender, 0);
 }
 
@@ -4456,7 +4582,7 @@ static inline int chanrt__chan_recv(struct chanrt__chan *c, void *ptr, bool bloc
             return 0;
         }
         if (step == CHANRT__STEP_CLOSED) {
-            if (ptr != NULL) memset(ptr, 0, elem);
+            if (ptr != NULL) chanrt__chan_zero(ptr, elem);
             return EPIPE;
         }
         if (step == CHANRT__STEP_WAIT) return EAGAIN;
@@ -4498,6 +4624,7 @@ static int chanrt__chan_close(struct chanrt__chan *c) {
         return EPIPE;
     }
     chanrt__atom_store_rel(&c->a_closed, 1); // [peek]
+    chanrt__atom_grant(&c->a_closed);
     chanrt__chan_changed(c);
     bool held = false;
     for (uint32_t tries = 0; !chanrt__wait_take_all(&c->recvq, &receivers, &r_last) ||
@@ -4513,7 +4640,7 @@ static int chanrt__chan_close(struct chanrt__chan *c) {
     if (held && chanrt__atom_sub_acqrel(&c->a_refs, 1) == 1) chanrt__chan_free(c); // [refs]
     for (struct chanrt__waiter *n = receivers, *next; n != NULL; n = next) {
         next = n->next; // n is gone once its owner is ready
-        if (n->ptr != NULL) memset(n->ptr, 0, elem);
+        if (n->ptr != NULL) chanrt__chan_zero(n->ptr, elem);
         chanrt__wait_finish(n, EPIPE);
     }
     for (struct chanrt__waiter *n = senders, *next; n != NULL; n = next) {
@@ -4590,7 +4717,7 @@ CHANRT_API int chanrt_x_chan_try_recv(const volatile void *ch, void *ptr) {
 
 CHANRT_API void chanrt_x_chan_get(const volatile void *ch, void *ptr, size_t size) {
     if (ch != NULL) chanrt__chan_recv(chanrt__chan_of(ch), ptr, true);
-    else memset(ptr, 0, size);
+    else chanrt__chan_zero(ptr, size);
 }
 
 CHANRT_API int chanrt_x_chan_close(const volatile void *ch) {
@@ -4838,7 +4965,7 @@ static void chanrt__select_settle(chanrt_chan_case *k, const struct chanrt__sele
     if (end->peer != NULL && !send)
         chanrt__chan_received(end->elem, end->buffered, k->x_ptr, end->peer);
     if (end->step == CHANRT__STEP_CLOSED && !send && k->x_ptr != NULL)
-        memset(k->x_ptr, 0, end->elem);
+        chanrt__chan_zero(k->x_ptr, end->elem);
     k->err = end->step == CHANRT__STEP_CLOSED ? EPIPE : 0;
 }
 
@@ -5059,7 +5186,7 @@ CHANRT_API int chanrt_x_select_run(struct chanrt_x_select *s) {
 
 //------------------------------------------------------------------------------
 // >>timer    Timers as channels of one instant, or as tasks to come.
-//   uses    port fail atom os list task sched wait chan
+//   uses    port fail atom os ctx list task sched wait chan
 //   owns    struct chanrt_chan_timer
 //   lock    the timer heap's, then the timer's channel: the only order of two locks
 //   laws    After stop or reset no earlier instant can be received: firing puts the
@@ -5112,6 +5239,7 @@ static uintptr_t chanrt__timer_fire(struct chanrt__node *n, int64_t now) {
     t->task = NULL;
     if (task == NULL || t->epoch != chanrt__pool.epoch) return 0;
     struct chanrt__worker *w = chanrt__sched_self();
+    chanrt__ctx_born(&task->ctx);
     chanrt__atom_store(&task->a_reason, (uint8_t)CHANRT__NOT_WAITING);
     chanrt__atom_store(&w->a_spawned, w->a_spawned + 1);
     return (uintptr_t)task;
@@ -5130,6 +5258,7 @@ static bool chanrt__timer_prepare(struct chanrt_chan_timer *t) {
 }
 
 static void chanrt__timer_arm(struct chanrt_chan_timer *t, int64_t ns) {
+    if (t->task != NULL) chanrt__atom_grant(t->task);
     t->node.fire = chanrt__timer_fire;
     chanrt__sched_arm(&t->node, chanrt__os_deadline(ns > 0 ? ns : 0));
 }
@@ -5244,6 +5373,7 @@ CHANRT_API int chanrt_wg_add(chanrt_waitgroup *wg, int n) {
     struct chanrt__waiter *first = NULL, *last = NULL;
     chanrt__os_lock(&wg->a_lock);
     {
+        if (n < 0) chanrt__atom_grant(&wg->x_count);
         int64_t count = wg->x_count + n;
         if (count < 0 || count > INT32_MAX) {
             chanrt__os_unlock(&wg->a_lock);
@@ -5273,6 +5403,7 @@ CHANRT_API int chanrt_wg_wait_timeout(chanrt_waitgroup *wg, int64_t ns) {
     chanrt__os_lock(&wg->a_lock);
     if (wg->x_count == 0 || ns == 0) {
         bool zero = wg->x_count == 0;
+        if (zero) chanrt__atom_take(&wg->x_count);
         chanrt__os_unlock(&wg->a_lock);
         return zero ? 0 : ETIMEDOUT;
     }
@@ -5280,7 +5411,10 @@ CHANRT_API int chanrt_wg_wait_timeout(chanrt_waitgroup *wg, int64_t ns) {
     chanrt__wait_enqueue(&wait, &wg->x_queue, &wg->a_lock, NULL, 0);
     chanrt__wait_open(&wait);
     if (ns > 0) chanrt__os_unlock(&wg->a_lock);
-    if (chanrt__wait_block(&wait, &wg->a_lock, deadline, CHANRT__WAIT_GROUP, wg)) return 0;
+    if (chanrt__wait_block(&wait, &wg->a_lock, deadline, CHANRT__WAIT_GROUP, wg)) {
+        chanrt__atom_take(&wg->x_count);
+        return 0;
+    }
     chanrt__os_lock(&wg->a_lock);
     chanrt__wait_leave(&node);
     chanrt__os_unlock(&wg->a_lock);
@@ -6387,6 +6521,10 @@ __attribute__((constructor)) static void chanrt__rt_init(void) {
     chanrt__pool.started = chanrt__watch_start_locked;
 }
 
+#if CHANRT_TSAN_USER
+#undef pthread_mutex_lock
+#undef pthread_mutex_unlock
+#endif
 #ifndef CHANRT_KEEP_ERRNO
 #pragma push_macro("errno")
 #undef errno

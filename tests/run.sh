@@ -1,7 +1,7 @@
 #!/bin/bash
 # run.sh SUITE... - builds and runs test programs, and ends with `N passed, M failed`.
 #
-#   unit spec history    every program of that folder
+#   unit spec history races   every program of that folder
 #   spec/chan config/x   one program
 #   fail names examples docs lint      a script that ends with the same line
 #
@@ -24,7 +24,7 @@ build() { env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -s -k "$@"; }
 # The programs that a word stands for.
 programs() {
     case $1 in
-    unit|spec|history)
+    unit|spec|history|races)
         for f in tests/"$1"/*.c; do [ -e "$f" ] && echo "$1/$(basename "$f" .c)"; done ;;
     */*) echo "$1" ;;
     esac
