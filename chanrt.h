@@ -5482,7 +5482,9 @@ static struct {
 
 static void chanrt__blocking_run(struct chanrt__blocking_job *job) {
     struct chanrt__waiter *n = NULL;
+    chanrt__atom_take(job);
     job->fn(job->arg);
+    chanrt__atom_grant(job);
     chanrt__os_lock(&job->a_lock);
     job->done = true;
     chanrt__wait_take(&job->queue, NULL, &n); // never a select: never busy
@@ -5591,11 +5593,13 @@ static int chanrt__blocking_call(void (*fn)(void *), void *arg) {
     struct chanrt__blocking_job job = { .fn = fn, .arg = arg };
     struct chanrt__wait wait;
     struct chanrt__waiter node;
+    chanrt__atom_grant(&job);
     int err = chanrt__blocking_submit(&job);
     if (err != 0) return err;
     chanrt__os_lock(&job.a_lock);
     if (job.done) {
         chanrt__os_unlock(&job.a_lock);
+        chanrt__atom_take(&job);
         return 0;
     }
     chanrt__wait_begin(&wait, &node, false);

@@ -593,6 +593,28 @@ CLEAN(a_timed_receive_that_gets_a_value) {
     if (chan_recv_timeout(ch, NULL, CHANRT_SECOND) == 0) data++;
 }
 
+static void write_here(void *unused) {
+    (void)unused;
+    data++;
+}
+
+TASK(blocks_and_writes, waitgroup *, wg) {
+    for (int i = 0; i < 20; i++) {
+        data++;
+        task_blocking(write_here, NULL);
+        data++;
+    }
+    wg_done(wg);
+}
+
+CLEAN(a_call_that_blocks_runs_in_its_place) {
+    static waitgroup wg;
+    wg_add(&wg, 1);
+    go(blocks_and_writes, &wg);
+    wg_wait(&wg);
+    data++;
+}
+
 CLEAN(a_thousand_tasks_come_and_go) {
     static waitgroup wg;
     chan(int) mutex = chan_make(int, 1);
