@@ -8,11 +8,13 @@ MAKEFLAGS += -j$(shell nproc)
 ifeq ($(origin CC),default)
 CC    := gcc
 endif
-CXX   := $(if $(findstring clang,$(CC)),clang++,g++)
+CXX   := $(subst gcc,g++,$(subst clang,clang++,$(CC)))
 B     ?= build
 STD   ?= -std=c11
+STDXX ?= -std=c++17
 OPT   ?= -O2 -g
 FLAGS ?=
+LIBS  ?= -lcmocka
 WARN  ?= -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wundef -Werror
 ALL    = $(OPT) $(WARN) -pthread -I. -Itests $(FLAGS)
 BUILD  = @mkdir -p $(@D) && $(CC) $(STD) $(ALL)
@@ -21,14 +23,14 @@ NEED   = @CC="$(CC)" tests/tools/need.sh
 PREFIX ?= /usr/local
 DEST    = $(DESTDIR)$(PREFIX)
 
-export B CC STD OPT FLAGS WARN SECS SEED
+export B CC STD STDXX OPT FLAGS LIBS WARN SECS SEED
 
 .SECONDARY:
 .SECONDEXPANSION:
-.PHONY: help demo test examples matrix stress bench model lint install uninstall clean
+.PHONY: help demo test examples matrix matrix-full stress bench model lint install uninstall clean
 
 help:       ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo:       ## count the words of this repository with many tasks
 demo: need-demo $(B)/examples/wordcount
@@ -44,8 +46,13 @@ examples: need-demo
 
 matrix:     ## compilers, standards, switches, sanitizers: tests/config/matrix.txt
 matrix: need-test
-	$(NEED) sanitizers valgrind
+	$(NEED) sanitizers valgrind crosses
 	@tests/config/matrix.sh
+
+matrix-full: ## and every compiler, language standard and processor packaged: an hour
+matrix-full: need-test
+	$(NEED) sanitizers valgrind crosses compilers
+	@FULL=1 tests/config/matrix.sh
 
 stress:     ## random load for SECS= seconds a program, from SEED=
 stress: need-test
@@ -90,20 +97,20 @@ $(B)/impl.o: tests/impl.c $(FRAME)
 $(B)/main.o: tests/main.c $(FRAME)
 	$(BUILD) -c -o $@ $<
 $(B)/unit/%: tests/unit/%.c tests/impl.c $(B)/main.o $(FRAME)
-	$(BUILD) -o $@ $< $(B)/main.o -lcmocka
+	$(BUILD) -o $@ $< $(B)/main.o $(LIBS)
 # The users' view of ThreadSanitizer: the program is watched, the runtime is not.
 $(B)/races/impl.o: tests/impl.c chanrt.h
 	@mkdir -p $(@D) && clang $(STD) $(ALL) -DCHANRT_TSAN_USER=1 -c -o $@ $<
 $(B)/races/%: tests/races/%.c $(B)/races/impl.o tests/main.c $(FRAME)
-	@mkdir -p $(@D) && clang $(STD) $(ALL) -fsanitize=thread -o $@ $(filter %.c %.o,$^) -lcmocka
+	@mkdir -p $(@D) && clang $(STD) $(ALL) -fsanitize=thread -o $@ $(filter %.c %.o,$^) $(LIBS)
 $(B)/history/%: tests/history/%.c tests/impl.c $(B)/main.o $(wildcard tests/history/*.h) $(FRAME)
-	$(BUILD) -o $@ $< $(B)/main.o -lcmocka
+	$(BUILD) -o $@ $< $(B)/main.o $(LIBS)
 $(B)/spec/%: tests/spec/%.c $(IMPL) $(B)/main.o $(FRAME)
-	$(BUILD) -o $@ $(filter %.c %.o,$^) -lcmocka
+	$(BUILD) -o $@ $(filter %.c %.o,$^) $(LIBS)
 $(B)/stress/%: tests/stress/%.c $(B)/impl.o $(FRAME)
 	$(BUILD) -o $@ $(filter %.c %.o,$^) -lm
 $(B)/config/%: tests/config/%.cc $(B)/impl.o chanrt.h
-	@mkdir -p $(@D) && $(CXX) -std=c++17 $(filter-out -std=%,$(ALL)) -o $@ $< $(B)/impl.o
+	@mkdir -p $(@D) && $(CXX) $(STDXX) $(filter-out -std=%,$(ALL)) -o $@ $< $(B)/impl.o
 $(B)/config/%: $$(wildcard tests/config/$$*.c tests/config/$$*/*.[ch]) chanrt.h
 	$(BUILD) -o $@ $(filter %.c,$^)
 $(B)/examples/%: $$(wildcard examples/$$*.c examples/$$*/*.[ch]) chanrt.h

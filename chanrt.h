@@ -64,6 +64,7 @@
 //     CHANRT_MALLOC(n) CHANRT_REALLOC(p, n) CHANRT_FREE(p)    all three or none
 //     CHANRT_ASSERT(x)       what checks our own bugs (assert)
 //     CHANRT_UCONTEXT        1: switch stacks with ucontext instead of assembly
+//     CHANRT_LINUX           0: POSIX calls only, as on other systems
 //     CHANRT_FUTEX           0: park threads on mutex and condition variable
 //     CHANRT_MEMBARRIER      0: locked instructions instead of membarrier(2)
 //     CHANRT_EPOLL           0: wait for descriptors with poll(2)
@@ -89,9 +90,20 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/types.h>
+#ifdef __cplusplus
+#include <exception>
+#include <new>
+#include <type_traits>
+#include <utility>
+#endif
 
-#if !defined(__GNUC__)
+#if !defined(__GNUC__) && !defined(__TINYC__)
 #error "chanrt.h needs GNU C's __typeof__ and statement expressions: use gcc or clang"
+#elif defined(CHANRT_IMPLEMENTATION) && defined(__TINYC__)
+#error "chanrt.h: compile the file with CHANRT_IMPLEMENTATION with gcc or clang; tcc may include \
+the rest"
+#elif defined(_WIN32)
+#error "chanrt.h needs POSIX threads, mmap and signals: on Windows use WSL or Cygwin"
 #endif
 
 #ifdef CHANRT_STATIC
@@ -102,7 +114,6 @@
 
 #ifdef __cplusplus
 #define CHANRT__ALIGNOF(T) alignof(T)
-#define CHANRT__CHECK(cond, text) static_assert(true, text)
 extern "C" {
 #else
 #define CHANRT__ALIGNOF(T) _Alignof(T)
@@ -274,6 +285,7 @@ CHANRT_API int chanrt_x_spawn(const chanrt_x_site *site, const chanrt_x_how *how
                               int (*entry)(void *), const void *args, size_t size, size_t align);
 CHANRT_API int chanrt_x_spawn_fn(const chanrt_x_site *site, const chanrt_x_how *how,
                                  void (*fn)(void *), void *arg);
+CHANRT_API void chanrt_x_uncaught(void); // says which task an exception left
 
 // CHANRT_TASK(name, type, param, type, param, ...) { body } defines a function with 0 to 8
 // parameters that chanrt_go can spawn; it can be called as an ordinary function, too.
@@ -301,6 +313,26 @@ CHANRT_API int chanrt_x_spawn_fn(const chanrt_x_site *site, const chanrt_x_how *
 
 #define CHANRT__TASK(link, ret, run, ...) \
     CHANRT__CAT(CHANRT__TASK_, CHANRT__ONE(__VA_ARGS__))(link, ret, run, __VA_ARGS__)
+#ifdef __cplusplus // where chanrt_go takes any function, and only C needs more to spawn it
+#define CHANRT__TASK_one(link, ret, run, name)                                                \
+    link ret name(void);                                                                      \
+    CHANRT__START_##link(name, (const chanrt_x_site *chanrt__s, const chanrt_x_how *chanrt__h), \
+                         (chanrt__s, chanrt__h, name))                                        \
+    CHANRT__LINK_##link ret name(void)
+#define CHANRT__TASK_more(link, ret, run, name, ...)                                          \
+    CHANRT__TASK_N(link, ret, run, name, CHANRT__COUNT(__VA_ARGS__), __VA_ARGS__)
+#define CHANRT__TASK_N(link, ret, run, name, n, ...)                                          \
+    link ret name(CHANRT__CAT(CHANRT__PARAMS_, n)(__VA_ARGS__));                              \
+    CHANRT__START_##link(name, (const chanrt_x_site *chanrt__s, const chanrt_x_how *chanrt__h, \
+                                CHANRT__CAT(CHANRT__PARAMS_, n)(__VA_ARGS__)),                \
+                         (chanrt__s, chanrt__h, name,                                         \
+                          CHANRT__CAT(CHANRT__NAMES_, n)(__VA_ARGS__)))                       \
+    CHANRT__LINK_##link ret name(CHANRT__CAT(CHANRT__PARAMS_, n)(__VA_ARGS__))
+#define CHANRT__START_static(name, params, args)
+#define CHANRT__START_extern(name, params, args) \
+    extern int chanrt_x_start_##name params;     \
+    int chanrt_x_start_##name params { return chanrt_x_go args; }
+#else
 #define CHANRT__TASK_one(link, ret, run, name)                                                \
     link ret name(void);                                                                      \
     link int chanrt_x_start_##name(const chanrt_x_site *, const chanrt_x_how *)               \
@@ -337,6 +369,7 @@ CHANRT_API int chanrt_x_spawn_fn(const chanrt_x_site *site, const chanrt_x_how *
                               sizeof chanrt__a, CHANRT__ALIGNOF(struct chanrt_x_args_##name)); \
     }                                                                                         \
     CHANRT__LINK_##link ret name(CHANRT__CAT(CHANRT__PARAMS_, n)(__VA_ARGS__))
+#endif
 #define CHANRT__LINK_static static
 #define CHANRT__LINK_extern
 
@@ -380,17 +413,33 @@ CHANRT_API int chanrt_x_spawn_fn(const chanrt_x_site *site, const chanrt_x_how *
 #define CHANRT__LOADS_12(T, a, ...) chanrt__a->a, CHANRT__LOADS_10(__VA_ARGS__)
 #define CHANRT__LOADS_14(T, a, ...) chanrt__a->a, CHANRT__LOADS_12(__VA_ARGS__)
 #define CHANRT__LOADS_16(T, a, ...) chanrt__a->a, CHANRT__LOADS_14(__VA_ARGS__)
-#define CHANRT__NAMES_2(T, a) a
-#define CHANRT__NAMES_4(T, a, ...) a, CHANRT__NAMES_2(__VA_ARGS__)
-#define CHANRT__NAMES_6(T, a, ...) a, CHANRT__NAMES_4(__VA_ARGS__)
-#define CHANRT__NAMES_8(T, a, ...) a, CHANRT__NAMES_6(__VA_ARGS__)
-#define CHANRT__NAMES_10(T, a, ...) a, CHANRT__NAMES_8(__VA_ARGS__)
-#define CHANRT__NAMES_12(T, a, ...) a, CHANRT__NAMES_10(__VA_ARGS__)
-#define CHANRT__NAMES_14(T, a, ...) a, CHANRT__NAMES_12(__VA_ARGS__)
-#define CHANRT__NAMES_16(T, a, ...) a, CHANRT__NAMES_14(__VA_ARGS__)
+#define CHANRT__NAMES_2(T, a) CHANRT__MOVED(a)
+#define CHANRT__NAMES_4(T, a, ...) CHANRT__MOVED(a), CHANRT__NAMES_2(__VA_ARGS__)
+#define CHANRT__NAMES_6(T, a, ...) CHANRT__MOVED(a), CHANRT__NAMES_4(__VA_ARGS__)
+#define CHANRT__NAMES_8(T, a, ...) CHANRT__MOVED(a), CHANRT__NAMES_6(__VA_ARGS__)
+#define CHANRT__NAMES_10(T, a, ...) CHANRT__MOVED(a), CHANRT__NAMES_8(__VA_ARGS__)
+#define CHANRT__NAMES_12(T, a, ...) CHANRT__MOVED(a), CHANRT__NAMES_10(__VA_ARGS__)
+#define CHANRT__NAMES_14(T, a, ...) CHANRT__MOVED(a), CHANRT__NAMES_12(__VA_ARGS__)
+#define CHANRT__NAMES_16(T, a, ...) CHANRT__MOVED(a), CHANRT__NAMES_14(__VA_ARGS__)
+
+#ifdef __cplusplus
+#define CHANRT__MOVED(a) std::move(a)
+#else
+#define CHANRT__MOVED(a) a
+#endif
 
 #define CHANRT__SITE(id, label) \
     static const chanrt_x_site CHANRT__CAT(chanrt__site, id) = { label, __FILE__, __LINE__ }
+#ifdef __cplusplus
+#define CHANRT__GO(id, how, ...) chanrt_x_go(CHANRT__HERE(__VA_ARGS__, ~), how, __VA_ARGS__)
+#define CHANRT__HERE(callable, ...)                                                      \
+    []() -> const chanrt_x_site * {                                                      \
+        static const chanrt_x_site chanrt__site = {                                      \
+            #callable[0] == '[' ? "lambda" : #callable, __FILE__, __LINE__               \
+        };                                                                               \
+        return &chanrt__site;                                                            \
+    }()
+#else
 #define CHANRT__GO(id, how, ...) \
     CHANRT__CAT(CHANRT__GO_, CHANRT__ONE(__VA_ARGS__))(id, how, __VA_ARGS__)
 #define CHANRT__GO_one(id, how, name)                                       \
@@ -403,6 +452,7 @@ CHANRT_API int chanrt_x_spawn_fn(const chanrt_x_site *site, const chanrt_x_how *
         CHANRT__SITE(id, #name);                                                   \
         chanrt_x_start_##name(&CHANRT__CAT(chanrt__site, id), how, __VA_ARGS__);   \
     })
+#endif
 #define CHANRT__GO_OPT(id, opts, ...)                                              \
     __extension__({                                                                \
         const chanrt_task_options CHANRT__CAT(chanrt__opt, id) = (opts);           \
@@ -411,11 +461,15 @@ CHANRT_API int chanrt_x_spawn_fn(const chanrt_x_site *site, const chanrt_x_how *
         };                                                                         \
         CHANRT__GO(id, &CHANRT__CAT(chanrt__how, id), __VA_ARGS__);                \
     })
+#ifdef __cplusplus
+#define CHANRT__GO_FN(id, fn, arg) CHANRT__GO(id, NULL, (void (*)(void *))(fn), arg)
+#else
 #define CHANRT__GO_FN(id, fn, arg)                                              \
     __extension__({                                                             \
         CHANRT__SITE(id, #fn);                                                  \
         chanrt_x_spawn_fn(&CHANRT__CAT(chanrt__site, id), NULL, (fn), (arg));   \
     })
+#endif
 
 //------------------------------------------------------------------------------
 // >>api-chan    Channels.
@@ -430,17 +484,36 @@ CHANRT_API int chanrt_x_spawn_fn(const chanrt_x_site *site, const chanrt_x_how *
 #define chanrt_chan_receiver(T) __typeof__(__typeof__(T) (*const *)(struct chanrt_x_tag *))
 #define chanrt_chan_sender(T) __typeof__(__typeof__(T) (*volatile *)(struct chanrt_x_tag *))
 #define CHANRT__ELEM(ch) __typeof__((**(ch))((struct chanrt_x_tag *)0))
+#ifdef __cplusplus
+#define CHANRT__MAY_SEND(ch, op)                                              \
+    CHANRT__BYTES(CHANRT__ELEM(ch), op);                                      \
+    static_assert(chanrt::x::view<__typeof__(ch)>::sends,                     \
+                  op ": the channel is a receive-only view (chan_receiver)")
+#define CHANRT__MAY_RECV(ch, op)                                              \
+    CHANRT__BYTES(CHANRT__ELEM(ch), op);                                      \
+    static_assert(chanrt::x::view<__typeof__(ch)>::receives,                  \
+                  op ": the channel is a send-only view (chan_sender)")
+#define CHANRT__BYTES(T, op)                                                  \
+    static_assert(std::is_trivially_copyable<T>::value,                       \
+                  op ": a channel copies bytes, and this type has a copy or move of its own: " \
+                     "send a pointer (of a unique_ptr its release())")
+#else
 #define CHANRT__MAY_SEND(ch, op)                                                        \
     CHANRT__CHECK(_Generic((ch), chanrt_chan_receiver(CHANRT__ELEM(ch)): 0, default: 1), \
                   op ": the channel is a receive-only view (chan_receiver)")
 #define CHANRT__MAY_RECV(ch, op)                                                      \
     CHANRT__CHECK(_Generic((ch), chanrt_chan_sender(CHANRT__ELEM(ch)): 0, default: 1), \
                   op ": the channel is a send-only view (chan_sender)")
+#endif
 
 // chanrt_chan_make(T, cap) makes a channel with one reference; capacity 0 hands over directly.
 // Returns: the channel, or NULL (out of memory, or cap * sizeof(T) overflows).
+#ifdef __cplusplus
+#define chanrt_chan_make(T, cap) chanrt::x::make<__typeof__(T)>((size_t)(cap))
+#else
 #define chanrt_chan_make(T, cap) \
     ((chanrt_chan(T))chanrt_x_chan_make(sizeof(T), CHANRT__ALIGNOF(T), (size_t)(cap)))
+#endif
 
 // chanrt_chan_send sends a value (an expression, or a brace initialiser of a struct).
 // Blocks: until received or buffered. Returns: 0; EPIPE: closed, the value was not sent;
@@ -693,12 +766,17 @@ static inline chanrt_chan_case chanrt_x_case(const volatile void *ch, const void
     return c;
 }
 
-#define CHANRT__SELECT(order)                                                             \
-    _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wshadow\"")         \
-    for (struct chanrt_x_select chanrt__select,                                           \
-         *chanrt__selecting = chanrt_x_select_begin(&chanrt__select, order);              \
-         chanrt_x_select_next(chanrt__selecting);)                                        \
-        _Pragma("GCC diagnostic pop")
+#ifdef __TINYC__
+#define CHANRT__PRAGMA(text)
+#else
+#define CHANRT__PRAGMA(text) _Pragma(text)
+#endif
+#define CHANRT__SELECT(order)                                                                 \
+    CHANRT__PRAGMA("GCC diagnostic push") CHANRT__PRAGMA("GCC diagnostic ignored \"-Wshadow\"") \
+    for (struct chanrt_x_select chanrt__select,                                               \
+         *chanrt__selecting = chanrt_x_select_begin(&chanrt__select, order);                  \
+         chanrt_x_select_next(chanrt__selecting);)                                            \
+        CHANRT__PRAGMA("GCC diagnostic pop")
 #define CHANRT__ON_RECV(id, ch, ptr)                                                       \
     if (!(chanrt__select.running ? chanrt_x_select_hit(&chanrt__select) : __extension__({  \
               CHANRT__MAY_RECV(ch, "on_recv");                                             \
@@ -867,6 +945,198 @@ CHANRT_API int chanrt_x_io_resolve(chanrt_x_resolver *fn, int again, const char 
 #endif
 
 //------------------------------------------------------------------------------
+// >>api-cxx    C++11 and later: callables as tasks, exceptions, a channel that frees itself.
+//------------------------------------------------------------------------------
+#ifdef __cplusplus
+
+// In C++ chanrt_go (go, chanrt::go, go_opt, wg_go) takes any function with its arguments, and any
+// callable without: a lambda with what it captures. Arguments and captures are moved into the
+// task, and destroyed at its end; what lambdas refer to must outlive it.
+//   - A task may block while it handles an exception or unwinds: what is caught goes along when
+//     it moves to another worker.
+//   - An exception that leaves a task calls std::terminate, after a line with the task's name.
+//   - task_exit ends a task without running destructors.
+//   - A channel's element must be trivially copyable.
+//
+// chanrt::channel<T> is a channel that counts its references: made with one, one more per copy.
+// It converts to chan(T) and its views; get() is the channel for chan_select and the like.
+// Methods return what their functions do; `for (T v : ch)` receives until closed.
+
+namespace chanrt {
+namespace x {
+
+template <class C> struct view_of { static constexpr bool sends = false, receives = false; };
+template <class T> struct view_of<T (**)(struct chanrt_x_tag *)> {
+    static constexpr bool sends = true, receives = true;
+};
+template <class T> struct view_of<T (*const *)(struct chanrt_x_tag *)> {
+    static constexpr bool sends = false, receives = true;
+};
+template <class T> struct view_of<T (*volatile *)(struct chanrt_x_tag *)> {
+    static constexpr bool sends = true, receives = false;
+};
+template <class C>
+struct view : view_of<typename std::remove_cv<typename std::remove_reference<C>::type>::type> {};
+
+template <class T> chanrt_chan(T) make(size_t cap) {
+    CHANRT__BYTES(T, "chan_make");
+    return (chanrt_chan(T))chanrt_x_chan_make(sizeof(T), alignof(T), cap);
+}
+
+// A function's result for whoever waits for the task: an int, or 0.
+template <class R> struct result {
+    template <class F, class... A> static int of(F &f, A &&...a) {
+        return (void)f(std::forward<A>(a)...), 0;
+    }
+};
+template <> struct result<int> {
+    template <class F, class... A> static int of(F &f, A &&...a) {
+        return f(std::forward<A>(a)...);
+    }
+};
+
+// Arguments side by side; trivially copyable when they are, which std::tuple is not.
+template <class... T> struct pack {
+    template <class R, class F, class... A> int call(F &f, A &&...a) {
+        return result<R>::of(f, std::forward<A>(a)...);
+    }
+};
+template <class H, class... T> struct pack<H, T...> {
+    H head;
+    pack<T...> tail;
+    template <class A, class... B>
+    explicit pack(A &&a, B &&...b) : head(std::forward<A>(a)), tail(std::forward<B>(b)...) {}
+    template <class R, class F, class... A> int call(F &f, A &&...a) {
+        return tail.template call<R>(f, std::forward<A>(a)..., std::move(head));
+    }
+};
+
+template <class R, class... P> struct bound {
+    R (*f)(P...);
+    pack<typename std::decay<P>::type...> args;
+    int operator()() { return args.template call<R>(f); }
+};
+template <class F> struct callable {
+    F f;
+    int operator()() { return result<decltype(f())>::of(f); }
+};
+
+template <class Call> int run(Call &call) {
+#ifdef __cpp_exceptions
+    try {
+        return call();
+    } catch (...) {
+        chanrt_x_uncaught();
+        std::terminate();
+    }
+#else
+    return call();
+#endif
+}
+
+// What a task is entered with: the call itself, or where it lies.
+template <class Call> int enter(void *p) {
+    Call call = *(Call *)p;
+    return run(call);
+}
+template <class Call> int enter_far(void *p) {
+    Call *call = *(Call **)p;
+    int n = run(*call);
+    delete call;
+    return n;
+}
+
+template <class Call>
+int spawn(const chanrt_x_site *site, const chanrt_x_how *how, Call &&call, std::true_type) {
+    return chanrt_x_spawn(site, how, enter<Call>, &call, sizeof call, alignof(Call));
+}
+template <class Call>
+int spawn(const chanrt_x_site *site, const chanrt_x_how *how, Call &&call, std::false_type) {
+    Call *far = new (std::nothrow) Call(std::move(call));
+    if (far == nullptr) return ENOMEM;
+    int err = chanrt_x_spawn(site, how, enter_far<Call>, &far, sizeof far, alignof(Call *));
+    if (err != 0) delete far;
+    return err;
+}
+
+template <class T> struct same { using type = T; };
+
+} // namespace x
+
+// Arguments are converted as in a call, so braces work.
+template <class R, class... P>
+int chanrt_x_go(const chanrt_x_site *site, const chanrt_x_how *how, R (*f)(P...),
+                typename x::same<P>::type... args) {
+    using Call = x::bound<R, P...>;
+    using Args = x::pack<typename std::decay<P>::type...>;
+    return x::spawn<Call>(site, how, Call{ f, Args(std::forward<P>(args)...) },
+                          std::is_trivially_copyable<Call>());
+}
+
+template <class F, class D = typename std::decay<F>::type>
+typename std::enable_if<!std::is_pointer<D>::value, int>::type
+chanrt_x_go(const chanrt_x_site *site, const chanrt_x_how *how, F &&f) {
+    using Call = x::callable<D>;
+    return x::spawn<Call>(site, how, Call{ std::forward<F>(f) },
+                          std::is_trivially_copyable<Call>());
+}
+
+// chanrt::go without the macro, for CHANRT_NO_SHORT_NAMES.
+template <class F>
+int go(F &&f, const char *file = __builtin_FILE(), int line = __builtin_LINE()) {
+    static const chanrt_x_site site = { "lambda", file, line };
+    return chanrt_x_go(&site, nullptr, std::forward<F>(f));
+}
+
+template <class T> class channel {
+    using raw = chanrt_chan(T);
+    raw ch;
+
+  public:
+    explicit channel(size_t cap = 0) : ch(x::make<T>(cap)) {
+#ifdef __cpp_exceptions
+        if (ch == nullptr) throw std::bad_alloc();
+#endif
+    }
+    channel(const channel &o) : ch((raw)chanrt_x_chan_ref(o.ch)) {}
+    channel(channel &&o) noexcept : ch(o.ch) { o.ch = nullptr; }
+    channel &operator=(channel o) noexcept {
+        std::swap(ch, o.ch);
+        return *this;
+    }
+    ~channel() { chanrt_x_chan_free(ch); }
+
+    raw get() const { return ch; }
+    operator raw() const { return ch; }
+    int send(const T &v) const { return chanrt_x_chan_send(ch, &v); }
+    int try_send(const T &v) const { return chanrt_x_chan_try_send(ch, &v); }
+    int recv(T *v) const { return chanrt_x_chan_recv(ch, v); }
+    int try_recv(T *v) const { return chanrt_x_chan_try_recv(ch, v); }
+    int close() const { return chanrt_x_chan_close(ch); }
+
+    class iterator {
+        raw ch;
+        T value;
+        bool more;
+
+      public:
+        explicit iterator(raw c) : ch(c), value(), more(chanrt_x_chan_recv(c, &value) == 0) {}
+        const T &operator*() const { return value; }
+        iterator &operator++() {
+            more = chanrt_x_chan_recv(ch, &value) == 0;
+            return *this;
+        }
+        bool operator!=(const iterator &) const { return more; }
+    };
+    iterator begin() const { return iterator(ch); }
+    iterator end() const { return iterator(nullptr); }
+};
+
+} // namespace chanrt
+using chanrt::chanrt_x_go;
+#endif
+
+//------------------------------------------------------------------------------
 // >>short-names
 //------------------------------------------------------------------------------
 #ifndef CHANRT_NO_SHORT_NAMES
@@ -972,12 +1242,14 @@ CHANRT_API int chanrt_x_io_resolve(chanrt_x_resolver *fn, int again, const char 
 #include <time.h>
 #include <unistd.h>
 
-#if defined(__linux__)
-#define CHANRT__LINUX 1
+#if !defined(CHANRT_LINUX) && defined(__linux__)
+#define CHANRT_LINUX 1
+#elif !defined(CHANRT_LINUX)
+#define CHANRT_LINUX 0
+#endif
+#define CHANRT__LINUX CHANRT_LINUX
+#if CHANRT__LINUX
 #include <sys/syscall.h>
-#else
-#define CHANRT__LINUX 0
-#include <sys/time.h>
 #endif
 
 #if defined(__has_feature)
@@ -1018,12 +1290,20 @@ CHANRT_API int chanrt_x_io_resolve(chanrt_x_resolver *fn, int again, const char 
 #include <valgrind/valgrind.h>
 #endif
 
-#if !defined(CHANRT_UCONTEXT) && \
-    !(defined(__x86_64__) && !defined(__ILP32__)) && !defined(__aarch64__)
-#define CHANRT_UCONTEXT 1
+#if (defined(__x86_64__) && !defined(__ILP32__)) || defined(__aarch64__) || \
+    (defined(__riscv) && __riscv_xlen == 64)
+#define CHANRT__ASSEMBLY 1
+#else
+#define CHANRT__ASSEMBLY 0
 #endif
 #ifndef CHANRT_UCONTEXT
-#define CHANRT_UCONTEXT 0
+#define CHANRT_UCONTEXT !CHANRT__ASSEMBLY
+#if !CHANRT__ASSEMBLY && defined(__linux__) && !defined(__GLIBC__)
+#error "chanrt.h: no assembly for this processor, and musl has no makecontext: link libucontext \
+and compile with -DCHANRT_UCONTEXT=1"
+#endif
+#elif !CHANRT_UCONTEXT && !CHANRT__ASSEMBLY
+#error "chanrt.h: no assembly for this processor; compile with -DCHANRT_UCONTEXT=1"
 #endif
 #if CHANRT_UCONTEXT
 #include <ucontext.h>
@@ -1065,8 +1345,10 @@ CHANRT_API int chanrt_x_io_resolve(chanrt_x_resolver *fn, int again, const char 
 #define CHANRT__ALIGNED(n) __attribute__((aligned(n)))
 
 // What strict ISO C modes hide when another header came first.
-#ifndef MAP_ANONYMOUS
+#if !defined(MAP_ANONYMOUS) && defined(__linux__)
 #define MAP_ANONYMOUS 0x20
+#elif !defined(MAP_ANONYMOUS)
+#define MAP_ANONYMOUS 0x1000
 #endif
 #ifndef MAP_NORESERVE
 #define MAP_NORESERVE 0
@@ -1195,6 +1477,8 @@ static inline void chanrt__atom_pause(void) {
     __builtin_ia32_pause();
 #elif defined(__aarch64__)
     __asm__ volatile("isb" ::: "memory"); // yield is a no-op on most cores; isb waits
+#elif defined(__riscv)
+    __asm__ volatile(".4byte 0x0100000f" ::: "memory"); // pause: a fence of nothing to older cores
 #else
     chanrt__atom_compiler_barrier();
 #endif
@@ -1441,6 +1725,27 @@ static void chanrt__os_nap(int64_t ns) {
     chanrt__os_sleep(&word, 0, chanrt_now() + ns);
 }
 
+// --- C++ exceptions. Which are being handled is a fact of the task, but the C++ runtime keeps it
+// by thread, where this points: for a program that has a C++ runtime, else NULL.
+
+struct chanrt__os_exceptions {
+    void *caught;
+    unsigned uncaught;
+#if defined(__ARM_EABI__) && !defined(__aarch64__)
+    void *propagating;
+#endif
+};
+#if defined(__ELF__)
+struct chanrt__os_exceptions *__cxa_get_globals(void) __attribute__((weak));
+#endif
+
+static struct chanrt__os_exceptions *chanrt__os_exceptions(void) {
+#if defined(__ELF__)
+    if (__cxa_get_globals) return __cxa_get_globals();
+#endif
+    return NULL;
+}
+
 // --- threads
 
 // Starts a thread that leaves the program's signals to the program's own threads: it blocks them
@@ -1484,10 +1789,21 @@ typedef void chanrt__os_handler(int sig, void *info, void *context);
 #if CHANRT__LINUX
 // libc's own struct sigaction and stack_t, which strict modes hide.
 struct chanrt__os_sigaction {
-    chanrt__os_handler *fn;
-    unsigned long mask[128 / sizeof(unsigned long)];
+#if defined(__mips__)
     int flags;
+#endif
+    chanrt__os_handler *fn;
+#if defined(__s390x__)
+    int unused, flags;
     void (*restorer)(void);
+#endif
+    unsigned long mask[128 / sizeof(unsigned long)];
+#if !defined(__mips__) && !defined(__s390x__)
+    int flags;
+#endif
+#if !defined(__s390x__)
+    void (*restorer)(void);
+#endif
 };
 struct chanrt__os_altstack {
     void *low;
@@ -1547,8 +1863,13 @@ static void chanrt__os_release_faults(void) {
 }
 
 static void chanrt__os_pass_fault(int sig, void *info, void *context) {
-    (void)info, (void)context;
-    sigaction(sig, &chanrt__os_old[sig == SIGBUS], NULL);
+    struct sigaction *old = &chanrt__os_old[sig == SIGBUS];
+    if (old->sa_flags & SA_SIGINFO)
+        old->sa_sigaction(sig, (siginfo_t *)info, context);
+    else if (old->sa_handler != SIG_DFL && old->sa_handler != SIG_IGN)
+        old->sa_handler(sig);
+    else
+        sigaction(sig, old, NULL);
 }
 
 static const char *chanrt__os_fault_address(const void *info) {
@@ -1556,8 +1877,8 @@ static const char *chanrt__os_fault_address(const void *info) {
 }
 
 static void chanrt__os_set_altstack(void *low, size_t size) {
-    stack_t now = { .ss_sp = low, .ss_size = size };
-    sigaltstack(&now, NULL);
+    stack_t now = { .ss_sp = low, .ss_size = size }, old;
+    if (sigaltstack(NULL, &old) == 0 && (old.ss_flags & SS_DISABLE)) sigaltstack(&now, NULL);
 }
 #endif
 
@@ -1807,10 +2128,10 @@ struct chanrt__ctx {
 #endif
 };
 
-// x86-64, narrated; aarch64 below is the same in its own words. The caller's callee-saved
-// registers are on the clobber list, so the compiler keeps them on this stack itself; by hand
-// go only the frame pointer, the stack pointer and where to continue. Resuming is a jump, not
-// a return: the return predictor would be wrong each time.
+// x86-64, narrated; aarch64 and riscv64 below are the same in their own words. The caller's
+// callee-saved registers are on the clobber list, so the compiler keeps them on this stack itself;
+// by hand go only the frame pointer, the stack pointer and where to continue. Resuming is a jump,
+// not a return: the return predictor would be wrong each time.
 #if !CHANRT_UCONTEXT
 #if CHANRT__TSAN
 __attribute__((no_sanitize("thread")))
@@ -1864,8 +2185,33 @@ CHANRT__NOINLINE static void chanrt__ctx_swap(struct chanrt__ctx *from,
                        "x27", "x28", "x30", "d8", "d9", "d10", "d11", "d12", "d13", "d14", "d15",
                        "memory", "cc");
     (void)x0, (void)x1, (void)x2;
+#elif defined(__riscv)
+#if defined(__riscv_flen)
+#define CHANRT__FLOATS                                                                         \
+    "fs0", "fs1", "fs2", "fs3", "fs4", "fs5", "fs6", "fs7", "fs8", "fs9", "fs10", "fs11",
 #else
-#error "chanrt.h: no assembly for this processor; compile with -DCHANRT_UCONTEXT=1"
+#define CHANRT__FLOATS
+#endif
+    register struct chanrt__ctx *a0 __asm__("a0") = from;
+    register const struct chanrt__ctx *a1 __asm__("a1") = to;
+    register uint32_t *a2 __asm__("a2") = word;
+    __asm__ volatile("lla   t0, 1f\n\t"
+                     "sd    t0, 16(a0)\n\t"
+                     "sd    s0, 8(a0)\n\t"
+                     "sd    sp, 0(a0)\n\t"
+                     "ld    sp, 0(a1)\n\t"
+                     "ld    s0, 8(a1)\n\t"
+                     "ld    t1, 16(a1)\n\t"
+                     "li    ra, 0\n\t"            // ends the backtrace of a fresh stack
+                     "fence rw, w\n\t"
+                     "sw    zero, 0(a2)\n\t"     // [lock] publish
+                     "jr    t1\n\t"
+                     "1:"
+                     : "+r"(a0), "+r"(a1), "+r"(a2)
+                     :
+                     : CHANRT__FLOATS "ra", "t0", "t1", "s1", "s2", "s3", "s4", "s5", "s6", "s7",
+                       "s8", "s9", "s10", "s11", "memory");
+    (void)a0, (void)a1, (void)a2;
 #endif
 }
 #endif
@@ -1967,6 +2313,11 @@ static void chanrt__ctx_restart(struct chanrt__ctx *ctx, char *low, char *top,
     register uintptr_t x16 __asm__("x16") = ctx->pc;
     __asm__ volatile("mov sp, %0\n\tmov x29, xzr\n\tmov x30, xzr\n\tbr %1"
                      : : "r"(x9), "r"(x16) : "memory");
+#elif defined(__riscv)
+    register void *t0 __asm__("t0") = ctx->sp;
+    register uintptr_t t1 __asm__("t1") = ctx->pc;
+    __asm__ volatile("mv sp, %0\n\tli s0, 0\n\tli ra, 0\n\tjr %1"
+                     : : "r"(t0), "r"(t1) : "memory");
 #endif
     __builtin_unreachable();
 }
@@ -2819,6 +3170,7 @@ struct chanrt__worker {
     uint32_t a_slice;                 // ns a task runs here on average
     int64_t stole;                    // when it last stole
     int *error;                       // this thread's errno
+    struct chanrt__os_exceptions *exceptions; // likewise: nothing in them but while a task runs
     struct chanrt__ctx base;
     struct chanrt__task *pending;     // picked on a task's stack, to be started from the base
     struct chanrt__task *free;        // records
@@ -3318,7 +3670,7 @@ static inline void chanrt__sched_switch(struct chanrt__worker *w, struct chanrt_
 // Parks the task running on w; *word is cleared once its registers are saved: the lock of the one
 // thing it waits for, or its own a_on_cpu when several may wake it (model/park.pml). Returns
 // when it has been made ready, perhaps on another worker. Keeps errno.
-static inline void chanrt__sched_park(struct chanrt__worker *w, uint32_t *word) {
+static inline void chanrt__sched_park_plain(struct chanrt__worker *w, uint32_t *word) {
     struct chanrt__task *t = w->a_current;
     int error = *w->error;
     chanrt__atom_store(&w->a_parks, w->a_parks + 1);
@@ -3329,6 +3681,23 @@ static inline void chanrt__sched_park(struct chanrt__worker *w, uint32_t *word) 
     }
     chanrt__sched_switch(w, &t->ctx, next, word, false);
     *chanrt__sched_self()->error = error;
+}
+
+// The same in a task that handles an exception or unwinds: that goes along with it.
+CHANRT__NOINLINE static void chanrt__sched_park_handling(struct chanrt__worker *w,
+                                                         uint32_t *word) {
+    struct chanrt__os_exceptions kept = *w->exceptions;
+    memset(w->exceptions, 0, sizeof kept);
+    chanrt__sched_park_plain(w, word);
+    *chanrt__sched_self()->exceptions = kept;
+}
+
+static inline void chanrt__sched_park(struct chanrt__worker *w, uint32_t *word) {
+    struct chanrt__os_exceptions *e = w->exceptions;
+    if (CHANRT__UNLIKELY(e != NULL) && (e->caught != NULL || e->uncaught != 0))
+        chanrt__sched_park_handling(w, word);
+    else
+        chanrt__sched_park_plain(w, word);
 }
 
 // --- the end of a task
@@ -3405,8 +3774,18 @@ CHANRT_API void chanrt_task_exit(void) {
     struct chanrt__worker *w = chanrt__sched_self();
     if (w == NULL) pthread_exit(NULL);
     struct chanrt__task *t = w->a_current;
+    if (w->exceptions != NULL) memset(w->exceptions, 0, sizeof *w->exceptions);
     t->flags |= CHANRT__EXITED;
     chanrt__ctx_restart(&t->ctx, t->stack->low, t->stack->top, chanrt__sched_task_main);
+}
+
+// Says whose exception it is that nobody caught; the caller terminates.
+CHANRT_API void chanrt_x_uncaught(void) {
+    struct chanrt__worker *w = chanrt__sched_self();
+    struct chanrt__task *t = w != NULL ? w->a_current : NULL;
+    if (t == NULL) return;
+    fprintf(stderr, "fatal error: an exception left task %llu \"%s\", spawned at %s:%d\n",
+            (unsigned long long)t->a_id, t->a_name, t->a_site->file, t->a_site->line);
 }
 
 // --- timers. Any worker fires what is due; one idle worker, the keeper, sleeps until then.
@@ -3831,6 +4210,7 @@ static void *chanrt__sched_worker_main(void *arg) {
     struct chanrt__os_thread *self = chanrt__os_self();
     self->worker = w;
     w->error = &errno;
+    w->exceptions = chanrt__os_exceptions();
     chanrt__atom_store(&w->a_slice, 16 * (uint32_t)chanrt__sched_short); // until shown otherwise
     w->now = chanrt_now();
     w->look_every = CHANRT__LOOK_EVERY;

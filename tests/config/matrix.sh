@@ -1,45 +1,89 @@
 #!/bin/bash
 # matrix.sh [PART OF A ROW'S NAME] - runs the rows of matrix.txt, two at a time (JOBS=), each
-# built under build/matrix/; a failing row shows its log. Ends with `N passed, M failed`.
+# built under build/matrix/; a failing row shows its log. FULL=1: the rows with a + as well. What
+# was seen goes to build/matrix/MATRIX.md, the form of MATRIX.md here. Ends with `N passed, M
+# failed`.
 cd "$(dirname "$0")/../.." || exit 2
 table=tests/config/matrix.txt
 smoke=$(sed -n 's/^smoke = //p' $table)
 only=$1
 trim() { sed 's/^ *//; s/ *$//' <<<"$1"; }
 
+# The compiler must say the sentence, and make nothing.
+refuses() {
+    local out
+    if out=$($CC $FLAGS -I. -c -o "$B/refused.o" -x c - 2>&1 \
+        <<<$'#define CHANRT_IMPLEMENTATION\n#include "chanrt.h"'); then
+        echo compiles
+    elif ! grep -qF "$1" <<<"$out"; then
+        echo "does not say: $1"
+        echo "$out"
+    else
+        echo '1 passed, 0 failed'
+        return
+    fi
+    echo '0 passed, 1 failed'
+}
+
 # The words with = become variables of this row alone, the rest is what to run.
 run_suites() (
-    workers='1 4' under='' scale=0.2 names=()
+    workers='1 4' under='' scale=0.2 qemu='' libs=-lcmocka stdxx=c++17 refusal='' names=()
     eval "set -- ${1/ smoke / $smoke }"
     for word; do
         case $word in
-        workers=*|under=*|scale=*) declare "${word%%=*}=${word#*=}" ;;
-        *) names+=("$word") ;;
+        bare) libs='' FLAGS="$FLAGS -Itests/config/bare -idirafter /usr/include" ;;
+        *=*)  declare "${word%%=*}=${word#*=}" ;;
+        *)    names+=("$word") ;;
         esac
     done
-    export WORKERS=$workers UNDER=$under TEST_SCALE=$scale JOBS=1
-    tests/run.sh "${names[@]}"
+    if [ -n "$qemu" ]; then
+        under=qemu-$qemu
+        export TEST_RUNNER=$under QEMU_LD_PREFIX=${qemu_libs:-/usr/$qemu-linux-gnu}
+    fi
+    export WORKERS=$workers UNDER=$under TEST_SCALE=$scale JOBS=1 LIBS=$libs STDXX=-std=$stdxx
+    [ -z "$refusal" ] || refuses "$refusal"
+    [ ${#names[@]} -eq 0 ] || tests/run.sh "${names[@]}"
 )
+
+what() {    # what PASSED FAILED SUITES: one word for the table
+    case "$2 $3" in
+    [1-9]*)     echo FAILED ;;
+    *refusal=*) echo 'neither: it refuses, and says why' ;;
+    *)          echo "run: $1 tests" ;;
+    esac
+}
 
 run_row() {    # run_row NAME COMPILER FLAGS SUITES
     local p f started=$SECONDS
-    export B=build/matrix/${1//[ +]/-} CC=$2 STD='' OPT=-g FLAGS=$3
+    export B=build/matrix/${1//[ +,]/-} CC=$2 STD='' OPT=-g FLAGS=$3
     mkdir -p "$B"
     run_suites " $4 " >"$B/output" 2>&1 </dev/null
     read -r p f <<<"$(sed -n '$s/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$B/output")"
     echo "${p:-0} ${f:-1}" >"$B/counts"
+    printf '| %s | %s | `%s` | %s |\n' "$1" \
+        "$($CC --version 2>&1 | head -n 1 | sed 's/ (.*) / /')" "${FLAGS:- }" \
+        "$(what "${p:-0}" "${f:-1}" "$4")" >"$B/line"
     printf '%-5s %-18s %4d tests %4d s\n' "$([ "${f:-1}" -eq 0 ] && echo ok || echo FAIL)" \
         "$1" "${p:-0}" $((SECONDS - started))
     [ "${f:-1}" -eq 0 ] || grep -v '^ok ' "$B/output" | head -n 50 | sed 's/^/      /'
 }
 
-rm -f build/matrix/*/counts
+rm -f build/matrix/*/counts build/matrix/*/line
+names=()
 while IFS='|' read -r name cc flags suites; do
     case $name in *"$only"*) ;; *) continue ;; esac
+    case $name in +*) [ -n "$FULL$only" ] || continue ;; esac
+    name=$(trim "${name#+}")
+    names+=("$name")
     while [ "$(jobs -rp | wc -l)" -ge "${JOBS:-2}" ]; do wait -n; done
-    run_row "$(trim "$name")" "$(trim "$cc")" "$(trim "$flags")" "$(trim "$suites")" &
+    run_row "$name" "$(trim "$cc")" "$(trim "$flags")" "$(trim "$suites")" &
 done < <(grep '|' $table | grep -v '^#')
 wait
+{
+    sed -n 's/^#: \{0,1\}//p' $table
+    printf '| row | compiler | flags | |\n|---|---|---|---|\n'
+    for name in "${names[@]}"; do cat "build/matrix/${name//[ +,]/-}/line"; done
+} >build/matrix/MATRIX.md
 cat build/matrix/*/counts 2>/dev/null | awk '
     { passed += $1; failed += $2 }
     END { printf "%d passed, %d failed\n", passed, failed; exit failed > 0 || NR == 0 }'

@@ -15,6 +15,17 @@ for thing; do
                     builds "$cc -fsyntax-only" libcmocka-dev ;;
     sanitizers) echo 'int main(void) { return 0; }' |
                     builds 'clang -fsanitize=address' libclang-rt-14-dev ;;
+    crosses)    program tcc tcc
+                program musl-gcc musl-tools
+                program qemu-riscv64 qemu-user
+                for c in aarch64 riscv64; do
+                    program $c-linux-gnu-gcc "gcc-$c-linux-gnu libc6-dev-$(echo $c |
+                        sed 's/aarch64/arm64/')-cross"
+                done ;;
+    compilers)  for c in gcc-11 g++-11 clang-13 clang-15 clang-16 clang-19; do program $c $c; done
+                program x86_64-w64-mingw32-gcc-posix gcc-mingw-w64-x86-64-posix
+                for c in arm-linux-gnueabihf i686-linux-gnu powerpc64le-linux-gnu \
+                    s390x-linux-gnu; do program $c-gcc gcc-$c; done ;;
     *)          program "$thing" "$thing" ;;
     esac
 done
