@@ -33,9 +33,10 @@
 //   `grep -n '// >>' chanrt.h` prints the table of contents. First the interface,
 //   with the only copy of each function's reference; then the implementation, in
 //   rooms, lowest first. No function is declared before it is defined there, so a
-//   room can only call rooms above it in the file; the five ways up are data, not
-//   calls: a task's entry, a task's end, a timer's fire, the failure's dump, and the
-//   pool's start, for the thread that watches it.
+//   room can only call rooms above it in the file; the six ways up are data, not
+//   calls: a task's entry, a task's end, what its task_exit passes on the way, a
+//   timer's fire, the failure's dump, and the pool's start, for the thread that
+//   watches it.
 //   The life of one value: >>chan, chanrt__chan_send and chanrt__chan_recv.
 //   The life of one task:  >>sched, chanrt_x_spawn and chanrt__sched_task_main.
 //   Every wait of a task ends in one place: chanrt__wait_block in >>wait.
@@ -873,6 +874,253 @@ CHANRT_API int chanrt_x_wg_begin(chanrt_waitgroup *wg, chanrt_x_how *how);
 CHANRT_API int chanrt_x_wg_undo(const chanrt_x_how *how, int err);
 
 //------------------------------------------------------------------------------
+// >>api-sync    Locks: who has to wait parks, and its worker runs on.
+//------------------------------------------------------------------------------
+
+// All of them are zero-initialised, and not copied while in use; fields are private. They
+// serve tasks and ordinary threads alike, and belong to nobody: who unlocks need not be who
+// locked. An object may be freed as soon as its user's last call on it has returned, whatever
+// calls of others on it are about to return. A task that ends, or is reclaimed by a shutdown,
+// leaves what it has locked locked.
+typedef struct chanrt_sync_mutex {
+    uint32_t a_state;
+    struct chanrt_sync_mutex *x_next;
+    struct chanrt_x_queue x_queue;
+} chanrt_sync_mutex;
+
+typedef struct chanrt_sync_rwmutex {
+    uint32_t a_state;
+    struct chanrt_x_queue x_readers, x_writers;
+} chanrt_sync_rwmutex;
+
+typedef struct chanrt_sync_once {
+    uint32_t a_state;
+    uintptr_t x_runner;
+    struct chanrt_x_queue x_queue;
+} chanrt_sync_once;
+
+typedef struct chanrt_sync_cond {
+    struct chanrt_x_queue x_queue;
+} chanrt_sync_cond;
+
+typedef struct chanrt_sync_sem {
+    uint32_t a_state;
+    int x_size;
+    struct chanrt_x_queue x_queue;
+} chanrt_sync_sem;
+
+// chanrt_sync_mutex_lock locks m. Who comes may overtake those who wait, until one of them has
+// waited for a millisecond: from then on the mutex is handed to them in turn.
+// Blocks: until locked. Not recursive. Returns: 0, EINVAL for NULL. trylock: EAGAIN instead of
+// blocking. timeout: ETIMEDOUT after ns; 0 does not wait, < 0 waits for ever.
+// Order: an unlock happens before every later lock returns.
+static inline int chanrt_sync_mutex_lock(chanrt_sync_mutex *m);
+static inline int chanrt_sync_mutex_trylock(chanrt_sync_mutex *m);
+static inline int chanrt_sync_mutex_lock_timeout(chanrt_sync_mutex *m, int64_t ns);
+
+// chanrt_sync_mutex_unlock unlocks m. Returns: 0; EINVAL, and nothing changes: m is NULL or not
+// locked.
+static inline int chanrt_sync_mutex_unlock(chanrt_sync_mutex *m);
+
+// chanrt_sync_rwmutex_rlock locks for reading, along with other readers, chanrt_sync_rwmutex_lock
+// for writing, alone. A writer that waits keeps new readers out; readers that wait get in when a
+// writer leaves, all of them, before the next writer. No upgrade: who has it for reading and locks
+// for writing waits for himself, and so does who locks for reading twice with a writer in between.
+// Returns: as for the mutex. Order: an unlock happens before every later rlock and lock, a runlock
+// before every later lock.
+static inline int chanrt_sync_rwmutex_rlock(chanrt_sync_rwmutex *rw);
+static inline int chanrt_sync_rwmutex_tryrlock(chanrt_sync_rwmutex *rw);
+static inline int chanrt_sync_rwmutex_rlock_timeout(chanrt_sync_rwmutex *rw, int64_t ns);
+static inline int chanrt_sync_rwmutex_lock(chanrt_sync_rwmutex *rw);
+static inline int chanrt_sync_rwmutex_trylock(chanrt_sync_rwmutex *rw);
+static inline int chanrt_sync_rwmutex_lock_timeout(chanrt_sync_rwmutex *rw, int64_t ns);
+
+// chanrt_sync_rwmutex_runlock ends one rlock, chanrt_sync_rwmutex_unlock a lock.
+// Returns: 0; EINVAL, and nothing changes: rw is NULL or not locked that way.
+static inline int chanrt_sync_rwmutex_runlock(chanrt_sync_rwmutex *rw);
+static inline int chanrt_sync_rwmutex_unlock(chanrt_sync_rwmutex *rw);
+
+// chanrt_sync_once_do calls fn(arg) if no call on o has done so yet. A call that ends by
+// task_exit, or pthread_exit on a thread, counts.
+// Blocks: until that one call of fn has ended, whoever made it. Returns: 0; EINVAL: o or fn is
+// NULL; EDEADLK: called by fn itself. Order: the end of fn happens before every return.
+static inline int chanrt_sync_once_do(chanrt_sync_once *o, void (*fn)(void *), void *arg);
+
+// chanrt_sync_cond_wait unlocks m, waits for a signal, and locks m again, whatever it returns.
+// It never wakes without a signal, and a signal wakes somebody who waited before it, first come
+// first served. One condition may serve several mutexes.
+// Blocks: until signalled, or ns have passed, and until m is locked. Returns: 0, ETIMEDOUT (0 ns:
+// at once, m stays locked); EINVAL, and nothing changes: NULL, or m is not locked.
+CHANRT_API int chanrt_sync_cond_wait(chanrt_sync_cond *c, chanrt_sync_mutex *m);
+CHANRT_API int chanrt_sync_cond_wait_timeout(chanrt_sync_cond *c, chanrt_sync_mutex *m, int64_t ns);
+
+// chanrt_sync_cond_signal wakes the one who has waited longest, chanrt_sync_cond_broadcast all who
+// wait now; nobody waits: nothing happens. The mutex may be locked or not, but change what they
+// wait for with it locked. Returns: 0, EINVAL for NULL.
+CHANRT_API int chanrt_sync_cond_signal(chanrt_sync_cond *c);
+CHANRT_API int chanrt_sync_cond_broadcast(chanrt_sync_cond *c);
+
+// chanrt_sync_sem_init gives s n units, all of them free. Returns: 0, EINVAL (NULL, n < 0).
+CHANRT_API int chanrt_sync_sem_init(chanrt_sync_sem *s, int n);
+
+// chanrt_sync_sem_acquire takes k units. First come, first served: a large request is not
+// overtaken by small ones that would fit.
+// Blocks: until all k are there. Returns: 0; EINVAL: s is NULL, k < 0; EDEADLK: k is more than s
+// has. tryacquire: EAGAIN instead of blocking, also while others wait. timeout: ETIMEDOUT.
+// Order: a release happens before the acquire that takes what it gave.
+static inline int chanrt_sync_sem_acquire(chanrt_sync_sem *s, int k);
+static inline int chanrt_sync_sem_tryacquire(chanrt_sync_sem *s, int k);
+static inline int chanrt_sync_sem_acquire_timeout(chanrt_sync_sem *s, int k, int64_t ns);
+
+// chanrt_sync_sem_release gives k units back. Returns: 0; EINVAL, and nothing changes: s is NULL,
+// k < 0, or more than are taken.
+static inline int chanrt_sync_sem_release(chanrt_sync_sem *s, int k);
+
+// What follows are the cases in which nobody waits, one locked instruction each; the unlocking of
+// a mutex needs none. >>sync says why that is enough, and does the rest.
+enum { CHANRT_X_LOCKED = 1, CHANRT_X_QUEUED = 2, CHANRT_X_READER = 4, CHANRT_X_ONCE_DONE = 2,
+       CHANRT_X_LOTS = 256 };
+CHANRT_API uint32_t chanrt_x_sync_quiet[CHANRT_X_LOTS];
+CHANRT_API int chanrt_x_mutex_lock(chanrt_sync_mutex *m, int64_t ns);
+CHANRT_API int chanrt_x_mutex_unlock(chanrt_sync_mutex *m);
+CHANRT_API int chanrt_x_mutex_wake(const chanrt_sync_mutex *m);
+CHANRT_API int chanrt_x_rwmutex_rlock(chanrt_sync_rwmutex *rw, int64_t ns);
+CHANRT_API int chanrt_x_rwmutex_runlock(chanrt_sync_rwmutex *rw);
+CHANRT_API int chanrt_x_rwmutex_lock(chanrt_sync_rwmutex *rw, int64_t ns);
+CHANRT_API int chanrt_x_rwmutex_unlock(chanrt_sync_rwmutex *rw);
+CHANRT_API int chanrt_x_once_do(chanrt_sync_once *o, void (*fn)(void *), void *arg);
+CHANRT_API int chanrt_x_sem_acquire(chanrt_sync_sem *s, int k, int64_t ns);
+CHANRT_API int chanrt_x_sem_release(chanrt_sync_sem *s, int k);
+
+static inline bool chanrt_x_sync_swap(uint32_t *p, uint32_t from, uint32_t to) {
+    return __atomic_compare_exchange_n(p, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+static inline uint32_t chanrt_x_sync_look(const uint32_t *p) {
+    return __atomic_load_n(p, __ATOMIC_RELAXED);
+}
+
+// Hides where a pointer comes from: seeing it compared with NULL, gcc would warn of what the
+// program does with the object around it.
+#define CHANRT__SYNC_HIDE(p) __asm__("" : "+r"(p))
+
+// The place of an object's address among the lots.
+static inline uint32_t chanrt_x_sync_lot(const void *object) {
+    return ((uint32_t)((uintptr_t)object >> 4) * 2654435769u) >> 24;
+}
+
+static inline int chanrt_sync_mutex_lock_timeout(chanrt_sync_mutex *m, int64_t ns) {
+    CHANRT__SYNC_HIDE(m);
+    if (m != NULL && chanrt_x_sync_swap(&m->a_state, 0, CHANRT_X_LOCKED)) return 0;
+    return chanrt_x_mutex_lock(m, ns);
+}
+
+static inline int chanrt_sync_mutex_lock(chanrt_sync_mutex *m) {
+    return chanrt_sync_mutex_lock_timeout(m, -1);
+}
+
+static inline int chanrt_sync_mutex_trylock(chanrt_sync_mutex *m) {
+    int err = chanrt_sync_mutex_lock_timeout(m, 0);
+    return err == ETIMEDOUT ? EAGAIN : err;
+}
+
+static inline int chanrt_sync_mutex_unlock(chanrt_sync_mutex *m) {
+    CHANRT__SYNC_HIDE(m);
+    const uint32_t *quiet = &chanrt_x_sync_quiet[chanrt_x_sync_lot(m)];
+    if (m == NULL || chanrt_x_sync_look(&m->a_state) != CHANRT_X_LOCKED ||
+        chanrt_x_sync_look(quiet) == 0)
+        return chanrt_x_mutex_unlock(m);
+    __atomic_store_n(&m->a_state, 0, __ATOMIC_RELEASE);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    // Somebody else may lock, unlock and free it from here on.
+    return chanrt_x_sync_look(quiet) != 0 ? 0 : chanrt_x_mutex_wake(m);
+}
+
+static inline int chanrt_sync_rwmutex_rlock_timeout(chanrt_sync_rwmutex *rw, int64_t ns) {
+    CHANRT__SYNC_HIDE(rw);
+    uint32_t s = rw != NULL ? chanrt_x_sync_look(&rw->a_state) : (uint32_t)CHANRT_X_QUEUED;
+    if ((s & (CHANRT_X_LOCKED | CHANRT_X_QUEUED)) == 0 &&
+        chanrt_x_sync_swap(&rw->a_state, s, s + CHANRT_X_READER))
+        return 0;
+    return chanrt_x_rwmutex_rlock(rw, ns);
+}
+
+static inline int chanrt_sync_rwmutex_rlock(chanrt_sync_rwmutex *rw) {
+    return chanrt_sync_rwmutex_rlock_timeout(rw, -1);
+}
+
+static inline int chanrt_sync_rwmutex_tryrlock(chanrt_sync_rwmutex *rw) {
+    int err = chanrt_sync_rwmutex_rlock_timeout(rw, 0);
+    return err == ETIMEDOUT ? EAGAIN : err;
+}
+
+static inline int chanrt_sync_rwmutex_runlock(chanrt_sync_rwmutex *rw) {
+    CHANRT__SYNC_HIDE(rw);
+    uint32_t s = rw != NULL ? chanrt_x_sync_look(&rw->a_state) : 0;
+    if (s >= CHANRT_X_READER && (s & CHANRT_X_QUEUED) == 0 &&
+        chanrt_x_sync_swap(&rw->a_state, s, s - CHANRT_X_READER))
+        return 0;
+    return chanrt_x_rwmutex_runlock(rw);
+}
+
+static inline int chanrt_sync_rwmutex_lock_timeout(chanrt_sync_rwmutex *rw, int64_t ns) {
+    CHANRT__SYNC_HIDE(rw);
+    if (rw != NULL && chanrt_x_sync_swap(&rw->a_state, 0, CHANRT_X_LOCKED)) return 0;
+    return chanrt_x_rwmutex_lock(rw, ns);
+}
+
+static inline int chanrt_sync_rwmutex_lock(chanrt_sync_rwmutex *rw) {
+    return chanrt_sync_rwmutex_lock_timeout(rw, -1);
+}
+
+static inline int chanrt_sync_rwmutex_trylock(chanrt_sync_rwmutex *rw) {
+    int err = chanrt_sync_rwmutex_lock_timeout(rw, 0);
+    return err == ETIMEDOUT ? EAGAIN : err;
+}
+
+static inline int chanrt_sync_rwmutex_unlock(chanrt_sync_rwmutex *rw) {
+    CHANRT__SYNC_HIDE(rw);
+    if (rw != NULL && chanrt_x_sync_swap(&rw->a_state, CHANRT_X_LOCKED, 0)) return 0;
+    return chanrt_x_rwmutex_unlock(rw);
+}
+
+static inline int chanrt_sync_once_do(chanrt_sync_once *o, void (*fn)(void *), void *arg) {
+    CHANRT__SYNC_HIDE(o);
+    if (o != NULL && fn != NULL &&
+        __atomic_load_n(&o->a_state, __ATOMIC_ACQUIRE) == CHANRT_X_ONCE_DONE)
+        return 0;
+    return chanrt_x_once_do(o, fn, arg);
+}
+
+// The semaphore's word: twice the free units, and 1 while somebody waits.
+static inline int chanrt_sync_sem_acquire_timeout(chanrt_sync_sem *s, int k, int64_t ns) {
+    CHANRT__SYNC_HIDE(s);
+    uint32_t old = s != NULL ? chanrt_x_sync_look(&s->a_state) : 1;
+    if (k > 0 && (old & 1) == 0 && (uint32_t)k <= old >> 1 &&
+        chanrt_x_sync_swap(&s->a_state, old, old - 2 * (uint32_t)k))
+        return 0;
+    return chanrt_x_sem_acquire(s, k, ns);
+}
+
+static inline int chanrt_sync_sem_acquire(chanrt_sync_sem *s, int k) {
+    return chanrt_sync_sem_acquire_timeout(s, k, -1);
+}
+
+static inline int chanrt_sync_sem_tryacquire(chanrt_sync_sem *s, int k) {
+    int err = chanrt_sync_sem_acquire_timeout(s, k, 0);
+    return err == ETIMEDOUT ? EAGAIN : err;
+}
+
+static inline int chanrt_sync_sem_release(chanrt_sync_sem *s, int k) {
+    CHANRT__SYNC_HIDE(s);
+    uint32_t old = s != NULL ? chanrt_x_sync_look(&s->a_state) : 1;
+    if (k > 0 && (old & 1) == 0 && (uint32_t)k <= (uint32_t)s->x_size - (old >> 1) &&
+        chanrt_x_sync_swap(&s->a_state, old, old + 2 * (uint32_t)k))
+        return 0;
+    return chanrt_x_sem_release(s, k);
+}
+
+//------------------------------------------------------------------------------
 // >>api-io    Input, output, calls that block.
 //------------------------------------------------------------------------------
 
@@ -1198,6 +1446,33 @@ using chanrt::chanrt_x_go;
 #define wg_wait chanrt_wg_wait
 #define wg_wait_timeout chanrt_wg_wait_timeout
 #define wg_go(wg, ...) chanrt_wg_go(wg, __VA_ARGS__)
+#define sync_mutex chanrt_sync_mutex
+#define sync_mutex_lock chanrt_sync_mutex_lock
+#define sync_mutex_trylock chanrt_sync_mutex_trylock
+#define sync_mutex_lock_timeout chanrt_sync_mutex_lock_timeout
+#define sync_mutex_unlock chanrt_sync_mutex_unlock
+#define sync_rwmutex chanrt_sync_rwmutex
+#define sync_rwmutex_rlock chanrt_sync_rwmutex_rlock
+#define sync_rwmutex_tryrlock chanrt_sync_rwmutex_tryrlock
+#define sync_rwmutex_rlock_timeout chanrt_sync_rwmutex_rlock_timeout
+#define sync_rwmutex_runlock chanrt_sync_rwmutex_runlock
+#define sync_rwmutex_lock chanrt_sync_rwmutex_lock
+#define sync_rwmutex_trylock chanrt_sync_rwmutex_trylock
+#define sync_rwmutex_lock_timeout chanrt_sync_rwmutex_lock_timeout
+#define sync_rwmutex_unlock chanrt_sync_rwmutex_unlock
+#define sync_once chanrt_sync_once
+#define sync_once_do chanrt_sync_once_do
+#define sync_cond chanrt_sync_cond
+#define sync_cond_wait chanrt_sync_cond_wait
+#define sync_cond_wait_timeout chanrt_sync_cond_wait_timeout
+#define sync_cond_signal chanrt_sync_cond_signal
+#define sync_cond_broadcast chanrt_sync_cond_broadcast
+#define sync_sem chanrt_sync_sem
+#define sync_sem_init chanrt_sync_sem_init
+#define sync_sem_acquire chanrt_sync_sem_acquire
+#define sync_sem_tryacquire chanrt_sync_sem_tryacquire
+#define sync_sem_acquire_timeout chanrt_sync_sem_acquire_timeout
+#define sync_sem_release chanrt_sync_sem_release
 #define IO_READ CHANRT_IO_READ
 #define IO_WRITE CHANRT_IO_WRITE
 #define io_wait chanrt_io_wait
@@ -1427,6 +1702,7 @@ static void chanrt__fail_deadlock(void) {
 #define chanrt__atom_load(p) __atomic_load_n((p), __ATOMIC_RELAXED)
 #define chanrt__atom_store(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 #define chanrt__atom_add(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
+#define chanrt__atom_or(p, v) __atomic_fetch_or((p), (v), __ATOMIC_RELAXED)
 #define chanrt__atom_load_acq(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define chanrt__atom_store_rel(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define chanrt__atom_swap_acq(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQUIRE)
@@ -2980,13 +3256,22 @@ static int chanrt__poll_arm(struct chanrt__source *s, int direction, int worker,
 // Why a task waits, in Go's words.
 enum chanrt__reason {
     CHANRT__NOT_WAITING, CHANRT__WAIT_SEND, CHANRT__WAIT_RECV, CHANRT__WAIT_SELECT,
-    CHANRT__WAIT_SELECT_NONE, CHANRT__WAIT_SLEEP, CHANRT__WAIT_GROUP, CHANRT__WAIT_IO,
-    CHANRT__WAIT_BLOCKING,
+    CHANRT__WAIT_SELECT_NONE, CHANRT__WAIT_SLEEP, CHANRT__WAIT_GROUP, CHANRT__WAIT_MUTEX,
+    CHANRT__WAIT_RLOCK, CHANRT__WAIT_WLOCK, CHANRT__WAIT_ONCE, CHANRT__WAIT_COND, CHANRT__WAIT_SEM,
+    CHANRT__WAIT_IO, CHANRT__WAIT_BLOCKING,
     CHANRT__PREPARED // not a task yet: a timer's, until it fires
 };
 static const char *const chanrt__task_reasons[] = {
     "runnable", "chan send", "chan receive", "select", "select (no cases)", "sleep",
-    "waitgroup wait", "IO wait", "blocking call"
+    "waitgroup wait", "sync.Mutex.Lock", "sync.RWMutex.RLock", "sync.RWMutex.Lock", "sync.Once.Do",
+    "sync.Cond.Wait", "semacquire", "IO wait", "blocking call"
+};
+
+// What a frame of a task wants called if task_exit drops it.
+struct chanrt__unwind {
+    struct chanrt__unwind *outer;
+    void (*call)(void *arg);      // upward; does not wait
+    void *arg;
 };
 
 struct chanrt__task {
@@ -3012,10 +3297,11 @@ struct chanrt__task {
             void *a_object;       // what it waits on, for the dump
             int64_t a_since;
             struct chanrt__wait *wait;
+            struct chanrt__unwind *unwind; // valid with CHANRT__UNWINDS
         } run;
     } u CHANRT__ALIGNED(32);
 };
-enum { CHANRT__PINNED = 1, CHANRT__EXITED = 2, CHANRT__LARGE = 4 };
+enum { CHANRT__PINNED = 1, CHANRT__EXITED = 2, CHANRT__LARGE = 4, CHANRT__UNWINDS = 8 };
 #if defined(__LP64__) && !CHANRT_UCONTEXT && !CHANRT__ASAN && !CHANRT__FIBERS
 _Static_assert(sizeof(struct chanrt__task) == 160, "what a spawned task costs until it runs");
 #endif
@@ -3770,10 +4056,24 @@ static void chanrt__sched_task_main(void) {
     }
 }
 
+static void chanrt__sched_unwind_push(struct chanrt__unwind *u, void (*call)(void *), void *arg) {
+    struct chanrt__task *t = chanrt__sched_self()->a_current;
+    *u = (struct chanrt__unwind){ t->flags & CHANRT__UNWINDS ? t->u.run.unwind : NULL, call, arg };
+    t->u.run.unwind = u;
+    t->flags |= CHANRT__UNWINDS;
+}
+
+static void chanrt__sched_unwind_pop(const struct chanrt__unwind *u) {
+    struct chanrt__task *t = chanrt__sched_self()->a_current;
+    t->u.run.unwind = u->outer;
+}
+
 CHANRT_API void chanrt_task_exit(void) {
     struct chanrt__worker *w = chanrt__sched_self();
     if (w == NULL) pthread_exit(NULL);
     struct chanrt__task *t = w->a_current;
+    if (t->flags & CHANRT__UNWINDS)
+        for (struct chanrt__unwind *u = t->u.run.unwind; u != NULL; u = u->outer) u->call(u->arg);
     if (w->exceptions != NULL) memset(w->exceptions, 0, sizeof *w->exceptions);
     t->flags |= CHANRT__EXITED;
     chanrt__ctx_restart(&t->ctx, t->stack->low, t->stack->top, chanrt__sched_task_main);
@@ -4590,6 +4890,22 @@ static inline void chanrt__wait_enqueue(struct chanrt__wait *wait, struct chanrt
     q->last = n;
 }
 
+// The same at its head, for a wait of one node that has been there before.
+static void chanrt__wait_enqueue_first(struct chanrt__wait *wait, struct chanrt_x_queue *q,
+                                       uint32_t *lock, void *ptr) {
+    struct chanrt__waiter *first = chanrt__atom_load(&q->a_first);
+    if (first == NULL) {
+        chanrt__wait_enqueue(wait, q, lock, ptr, 0);
+        return;
+    }
+    struct chanrt__waiter *n = &wait->nodes[wait->count++];
+    *n = (struct chanrt__waiter){ .next = first, .queue = q, .lock = lock, .wait = wait,
+                                  .ptr = ptr, .linked = true };
+    q->claims += wait->shared;
+    first->prev = n;
+    chanrt__atom_store_rel(&q->a_first, n); // [peek]
+}
+
 static void chanrt__wait_unlink(struct chanrt__waiter *n) {
     struct chanrt_x_queue *q = n->queue;
     if (n->prev != NULL) n->prev->next = n->next;
@@ -4632,6 +4948,16 @@ static enum chanrt__take chanrt__wait_take(struct chanrt_x_queue *q,
         chanrt__wait_unlink(n); // woken elsewhere; its owner still comes to leave
     }
     return CHANRT__TAKE_NONE;
+}
+
+// Takes this very node, of a wait that is no select, off its queue. False: its time is up.
+static bool chanrt__wait_take_node(struct chanrt__waiter *n) {
+    struct chanrt__wait *peer = n->wait;
+    bool won = !peer->shared || chanrt__atom_cas_acqrel(&peer->a_claim, CHANRT__OPEN, // [claim]
+                                                        CHANRT__DONE);
+    chanrt__wait_unlink(n);
+    if (won) n->queue->claims -= peer->shared;
+    return won;
 }
 
 // Takes every waiter of q, appended to a list in their order. False: one is busy; let go of the
@@ -5822,6 +6148,621 @@ CHANRT_API int chanrt_x_wg_undo(const chanrt_x_how *how, int err) {
 }
 
 //------------------------------------------------------------------------------
+// >>sync    Mutexes, conditions, semaphores: a word each, and who waits for it to change.
+//   uses    port atom os task sched wait
+//   owns    the private fields of the chanrt_sync types, the lots
+//   lock    a lot's a_lock, chosen by the object's address, guards the queues of the objects in
+//           it. It is not in the object, so that the last touch of an object is the change of
+//           its word: whoever takes it over from there may free it (M1).
+//   laws    L1 a mutex has a queue: its lot is not quiet and lists it. So an unlock that stores
+//           plainly, and then sees its lot still quiet, has nobody to wake: the waiter set the
+//           lot unquiet, made every thread execute a fence, and looked at the word after that
+//           (model/mutex.pml). [mutex]
+//           L2 WOKEN: a waiter taken from the queue is on its way to try again; HANDOFF: one has
+//           tried in vain for a millisecond, and the mutex goes from hand to hand, LOCKED.
+//           L3 a rwmutex or semaphore that is QUEUED changes only under its lot's lock.
+//           L4 a rwmutex read, or free: no reader waits unless a writer waits before it.
+//   not     releasing a mutex with a locked instruction as well: 11.8 ns the pair instead of
+//           5.6 (EPYC), for a heavy fence of 0.2 to 0.4 us when a quiet lot is woken up;
+//           waiters found by address alone, like a futex's: a queue of 100,000 would be searched
+//           by every neighbour in its lot; counting a rwmutex's readers per worker: a stray
+//           runlock could not be told any more
+//   tests   unit/sync.c spec/mutex.c spec/rwmutex.c spec/once.c spec/cond.c spec/sem.c
+//           stress/locks.c model/mutex.pml model/cond.pml
+//
+//   mutex:   0 --lock--> LOCKED --unlock, nobody waits--> 0
+//                          \--unlock, one is woken--> WOKEN --by him or who overtakes--> LOCKED
+//                          \--HANDOFF set: unlock--> LOCKED, by the first in the queue
+//------------------------------------------------------------------------------
+
+enum { CHANRT__SYNC_WOKEN = 2, CHANRT__SYNC_HANDOFF = 4 };
+enum {
+    CHANRT__SYNC_SPINS = 4,          // looks at a locked mutex before waiting, with more than one
+    CHANRT__SYNC_PAUSES = 30,        // worker; pauses between two
+    CHANRT__SYNC_QUIET_AFTER = 1024  // unlocks of a lot in which nobody waits until it is quiet
+};
+static const int64_t chanrt__sync_starved = 1000000; // ns a mutex may be overtaken
+
+#ifndef CHANRT_STATIC
+uint32_t chanrt_x_sync_quiet[CHANRT_X_LOTS]; // read by unlocks without the lot's lock
+#endif
+static struct chanrt__sync_lot {
+    uint32_t a_lock;
+    uint32_t unneeded;         // unlocks in a row that had nobody to wake
+    chanrt_sync_mutex *first;  // the mutexes that have a queue
+} CHANRT__ALIGNED(64) chanrt__sync_lots[CHANRT_X_LOTS];
+
+static inline struct chanrt__sync_lot *chanrt__sync_lot_of(const void *object) {
+    return &chanrt__sync_lots[chanrt_x_sync_lot(object)];
+}
+
+static inline uint32_t *chanrt__sync_lock_of(const void *object) {
+    return &chanrt__sync_lot_of(object)->a_lock;
+}
+
+// Queues the caller, who holds the lot's lock, and blocks. True: woken, wait->err says with what.
+// False: the deadline has passed, and the node has yet to leave.
+static bool chanrt__sync_wait_unlock(struct chanrt__wait *wait, struct chanrt__waiter *node,
+                                     struct chanrt_x_queue *q, void *ptr, int64_t deadline,
+                                     enum chanrt__reason reason, const void *object) {
+    uint32_t *lock = chanrt__sync_lock_of(object);
+    bool timed = deadline != CHANRT__FOREVER;
+    chanrt__wait_begin(wait, node, timed);
+    chanrt__wait_enqueue(wait, q, lock, ptr, 0);
+    chanrt__wait_open(wait);
+    if (timed) chanrt__os_unlock(lock);
+    return chanrt__wait_block(wait, lock, deadline, reason, object);
+}
+
+// Makes all of a list of taken waiters ready.
+static void chanrt__sync_finish_all(struct chanrt__waiter *first) {
+    for (struct chanrt__waiter *next; first != NULL; first = next) {
+        next = first->next; // gone once its owner is ready
+        chanrt__wait_finish(first, 0);
+    }
+}
+
+// The deadline of a wait that has to be made; false: there is no time at all.
+static bool chanrt__sync_deadline(int64_t ns, int64_t *deadline) {
+    *deadline = ns > 0 ? chanrt__os_deadline(ns) : CHANRT__FOREVER;
+    return ns != 0;
+}
+
+// --- mutexes
+
+// After nodes have left the queue: the lot lists m only while it has any (L1).
+static void chanrt__sync_mutex_settle_locked(chanrt_sync_mutex *m) {
+    if (m->x_queue.a_first != NULL) return;
+    chanrt_sync_mutex **at = &chanrt__sync_lot_of(m)->first;
+    while (*at != NULL && *at != m) at = &(*at)->x_next;
+    if (*at == m) *at = m->x_next;
+}
+
+static struct chanrt__waiter *chanrt__sync_mutex_take_locked(chanrt_sync_mutex *m) {
+    struct chanrt__waiter *n = NULL;
+    if (m->x_queue.a_first == NULL) return NULL;
+    chanrt__wait_take(&m->x_queue, NULL, &n); // no select: never busy
+    chanrt__sync_mutex_settle_locked(m);
+    return n;
+}
+
+// Locks m if nobody has it. Whoever was woken for it is no longer on his way.
+static inline bool chanrt__sync_mutex_try(chanrt_sync_mutex *m, bool woken) {
+    uint32_t s = chanrt__atom_load(&m->a_state);
+    uint32_t kept = ~(woken ? (uint32_t)CHANRT__SYNC_WOKEN : 0u);
+    while (!(s & CHANRT_X_LOCKED)) {
+        if (chanrt__atom_cas_acqrel(&m->a_state, s, (s | CHANRT_X_LOCKED) & kept)) // [mutex]
+            return true;
+        s = chanrt__atom_load(&m->a_state);
+    }
+    return false;
+}
+
+// Whether looking again and again may help: the holder runs at the same time.
+static inline bool chanrt__sync_may_spin(void) {
+    return chanrt__atom_load(&chanrt__pool.a_cpus) > 1 &&
+           (chanrt__sched_self() == NULL || chanrt__pool.count > 1);
+}
+
+static bool chanrt__sync_mutex_spin(chanrt_sync_mutex *m, bool woken) {
+    for (int i = 0; i < CHANRT__SYNC_SPINS; i++) {
+        if (chanrt__sync_mutex_try(m, woken)) return true;
+        for (int k = 0; k < CHANRT__SYNC_PAUSES; k++) chanrt__atom_pause();
+    }
+    return false;
+}
+
+// Takes the lot's lock, with the lot no longer quiet. The fence is why an unlock needs none.
+static void chanrt__sync_mutex_enter(const chanrt_sync_mutex *m) {
+    struct chanrt__sync_lot *lot = chanrt__sync_lot_of(m);
+    uint32_t *quiet = &chanrt_x_sync_quiet[chanrt_x_sync_lot(m)];
+    chanrt__os_lock(&lot->a_lock);
+    lot->unneeded = 0;
+    while (CHANRT__UNLIKELY(chanrt__atom_load(quiet) != 0)) {
+        chanrt__atom_store(quiet, 0);
+        chanrt__os_unlock(&lot->a_lock);
+        chanrt__os_heavy_fence(); // who unlocks has stored the word, or will see the lot unquiet
+        chanrt__os_lock(&lot->a_lock);
+    }
+}
+
+// Under the lot's lock: says in the word that the caller is about to queue again, and whether it
+// has waited for too long. False: m is free now.
+static bool chanrt__sync_mutex_note_locked(chanrt_sync_mutex *m, bool woken, bool starved) {
+    for (;;) {
+        uint32_t s = chanrt__atom_load(&m->a_state), t = s;
+        if (!(s & CHANRT_X_LOCKED)) return false;
+        if (woken) t &= ~(uint32_t)CHANRT__SYNC_WOKEN;
+        if (starved) t |= CHANRT__SYNC_HANDOFF;
+        if (s == t || chanrt__atom_cas_acqrel(&m->a_state, s, t)) return true; // [mutex]
+    }
+}
+
+// Queues the caller, the lot's lock held, in front if it was woken once already, and blocks.
+static bool chanrt__sync_mutex_queue_unlock(chanrt_sync_mutex *m, struct chanrt__wait *wait,
+                                            struct chanrt__waiter *node, bool again,
+                                            int64_t *since, int64_t deadline) {
+    struct chanrt__sync_lot *lot = chanrt__sync_lot_of(m);
+    bool timed = deadline != CHANRT__FOREVER;
+    if (m->x_queue.a_first == NULL) {
+        m->x_next = lot->first;
+        lot->first = m;
+    }
+    chanrt__wait_begin(wait, node, timed);
+    if (again) chanrt__wait_enqueue_first(wait, &m->x_queue, &lot->a_lock, since);
+    else chanrt__wait_enqueue(wait, &m->x_queue, &lot->a_lock, since, 0);
+    chanrt__wait_open(wait);
+    if (timed) chanrt__os_unlock(&lot->a_lock);
+    return chanrt__wait_block(wait, &lot->a_lock, deadline, CHANRT__WAIT_MUTEX, m);
+}
+
+CHANRT__NOINLINE static int chanrt__sync_mutex_wait(chanrt_sync_mutex *m, int64_t deadline) {
+    int64_t since = chanrt_now();
+    bool woken = false, starved = false;
+    for (;;) {
+        struct chanrt__wait wait;
+        struct chanrt__waiter node;
+        chanrt__sync_mutex_enter(m);
+        if (!chanrt__sync_mutex_note_locked(m, woken, starved)) {
+            chanrt__os_unlock(chanrt__sync_lock_of(m));
+            if (chanrt__sync_mutex_try(m, woken)) return 0;
+            continue;
+        }
+        if (!chanrt__sync_mutex_queue_unlock(m, &wait, &node, woken, &since, deadline)) {
+            chanrt__os_lock(chanrt__sync_lock_of(m));
+            chanrt__wait_leave(&node);
+            chanrt__sync_mutex_settle_locked(m);
+            chanrt__os_unlock(chanrt__sync_lock_of(m));
+            return ETIMEDOUT;
+        }
+        if (wait.err == 0) return 0; // handed over
+        woken = true;
+        if (chanrt__sync_mutex_try(m, true)) return 0;
+        starved = chanrt_now() - since > chanrt__sync_starved;
+    }
+}
+
+CHANRT_API int chanrt_x_mutex_lock(chanrt_sync_mutex *m, int64_t ns) {
+    int64_t deadline;
+    if (m == NULL) return EINVAL;
+    if (chanrt__sync_mutex_try(m, false)) return 0;
+    if (!chanrt__sync_deadline(ns, &deadline)) return ETIMEDOUT;
+    if (chanrt__sync_may_spin() && chanrt__sync_mutex_spin(m, false)) return 0;
+    return chanrt__sync_mutex_wait(m, deadline);
+}
+
+// What the word becomes when n, who waited, gets the mutex: the one after him may be starved, too.
+static uint32_t chanrt__sync_mutex_after_locked(const chanrt_sync_mutex *m, uint32_t s) {
+    const struct chanrt__waiter *next = m->x_queue.a_first;
+    s &= ~(uint32_t)CHANRT__SYNC_HANDOFF;
+    if (next != NULL && chanrt_now() - *(const int64_t *)next->ptr > chanrt__sync_starved)
+        s |= CHANRT__SYNC_HANDOFF;
+    return s;
+}
+
+// Nobody waited: a lot in which that is so for long becomes quiet.
+static void chanrt__sync_mutex_unneeded_locked(const chanrt_sync_mutex *m) {
+    struct chanrt__sync_lot *lot = chanrt__sync_lot_of(m);
+    if (lot->first != NULL || !chanrt__os_asymmetric) return;
+    if (++lot->unneeded < CHANRT__SYNC_QUIET_AFTER) return;
+    lot->unneeded = 0;
+    chanrt__atom_store(&chanrt_x_sync_quiet[chanrt_x_sync_lot(m)], 1);
+}
+
+CHANRT_API int chanrt_x_mutex_unlock(chanrt_sync_mutex *m) {
+    if (m == NULL) return EINVAL;
+    struct chanrt__sync_lot *lot = chanrt__sync_lot_of(m);
+    for (;;) {
+        uint32_t s = chanrt__atom_load(&m->a_state);
+        if (!(s & CHANRT_X_LOCKED)) return EINVAL;
+        if ((s & (CHANRT__SYNC_WOKEN | CHANRT__SYNC_HANDOFF)) != CHANRT__SYNC_WOKEN) break;
+        if (chanrt__atom_cas_acqrel(&m->a_state, s, CHANRT__SYNC_WOKEN)) return 0; // [mutex]
+    }
+    struct chanrt__waiter *n = NULL;
+    bool given = false;
+    chanrt__os_lock(&lot->a_lock);
+    uint32_t s = chanrt__atom_load(&m->a_state);
+    if (!(s & CHANRT_X_LOCKED)) { // unlocked twice at once
+        chanrt__os_unlock(&lot->a_lock);
+        return EINVAL;
+    }
+    if ((s & CHANRT__SYNC_HANDOFF) || !(s & CHANRT__SYNC_WOKEN))
+        n = chanrt__sync_mutex_take_locked(m);
+    if (n == NULL) {
+        chanrt__sync_mutex_unneeded_locked(m);
+        s &= CHANRT__SYNC_WOKEN;
+    } else if (s & CHANRT__SYNC_HANDOFF) {
+        given = true;
+        s = chanrt__sync_mutex_after_locked(m, s);
+    } else {
+        s = CHANRT__SYNC_WOKEN;
+    }
+    chanrt__atom_store_rel(&m->a_state, s); // [mutex] the last touch of m
+    chanrt__os_unlock(&lot->a_lock);
+    if (n != NULL) chanrt__wait_finish(n, given ? 0 : EAGAIN);
+    return 0;
+}
+
+// After an unlock that stored plainly and found the lot unquiet: m may be gone. It is there if the
+// lot lists it, since who waits in it cannot leave without the lot's lock.
+CHANRT_API int chanrt_x_mutex_wake(const chanrt_sync_mutex *m) {
+    struct chanrt__sync_lot *lot = chanrt__sync_lot_of(m);
+    struct chanrt__waiter *n = NULL;
+    chanrt__os_lock(&lot->a_lock);
+    chanrt_sync_mutex *at = lot->first;
+    while (at != NULL && at != m) at = at->x_next;
+    if (at != NULL &&
+        !(chanrt__atom_load(&at->a_state) & (CHANRT__SYNC_WOKEN | CHANRT__SYNC_HANDOFF)))
+        n = chanrt__sync_mutex_take_locked(at);
+    if (n != NULL) chanrt__atom_or(&at->a_state, CHANRT__SYNC_WOKEN);
+    chanrt__os_unlock(&lot->a_lock);
+    if (n != NULL) chanrt__wait_finish(n, EAGAIN);
+    return 0;
+}
+
+// --- reader-writer mutexes: handed over, never overtaken
+
+// The word's flag for what is queued now.
+static uint32_t chanrt__sync_rw_queued_locked(const chanrt_sync_rwmutex *rw) {
+    return rw->x_readers.a_first != NULL || rw->x_writers.a_first != NULL ? CHANRT_X_QUEUED : 0;
+}
+
+// Takes rw if it may be had now. mark, under the lot's lock: else says in the word that the caller
+// is about to queue.
+static bool chanrt__sync_rw_try(chanrt_sync_rwmutex *rw, bool reader, bool mark) {
+    for (;;) {
+        uint32_t s = chanrt__atom_load(&rw->a_state), t = s | CHANRT_X_QUEUED;
+        if (mark && (s & CHANRT_X_QUEUED) && !chanrt__sync_rw_queued_locked(rw)) {
+            s &= ~(uint32_t)CHANRT_X_QUEUED; // a shutdown has reclaimed those who waited
+            chanrt__atom_store(&rw->a_state, s);
+        }
+        bool free = reader ? (s & (CHANRT_X_LOCKED | CHANRT_X_QUEUED)) == 0 : s == 0;
+        if (free) t = reader ? s + CHANRT_X_READER : CHANRT_X_LOCKED;
+        else if (!mark || (s & CHANRT_X_QUEUED)) return false;
+        if (chanrt__atom_cas_acqrel(&rw->a_state, s, t)) return free; // [rwmutex]
+    }
+}
+
+// rw is to be had by those who wait, `readers` of whom have it already: all readers or the first
+// writer, whoever comes first. Returns whom to make ready; rw is touched no more.
+static struct chanrt__waiter *chanrt__sync_rw_pass_locked(chanrt_sync_rwmutex *rw,
+                                                          uint32_t readers, bool readers_first) {
+    struct chanrt__waiter *first = NULL, *last = NULL;
+    uint32_t s = readers;
+    for (int turn = 0; turn < 2 && first == NULL; turn++) {
+        if (readers_first == (turn == 0)) {
+            chanrt__wait_take_all(&rw->x_readers, &first, &last); // no select: never busy
+            for (struct chanrt__waiter *n = first; n != NULL; n = n->next) s += CHANRT_X_READER;
+        } else if (s == 0) {
+            chanrt__wait_take(&rw->x_writers, NULL, &first);
+            if (first != NULL) first->next = NULL, s = CHANRT_X_LOCKED;
+        }
+    }
+    s |= chanrt__sync_rw_queued_locked(rw);
+    chanrt__atom_store_rel(&rw->a_state, s); // [rwmutex]
+    return first;
+}
+
+// A waiter whose time is up leaves. The last writer to go lets the readers behind it in.
+static void chanrt__sync_rw_leave(chanrt_sync_rwmutex *rw, struct chanrt__waiter *node) {
+    struct chanrt__waiter *in = NULL;
+    uint32_t *lock = chanrt__sync_lock_of(rw);
+    chanrt__os_lock(lock);
+    chanrt__wait_leave(node);
+    uint32_t s = chanrt__atom_load(&rw->a_state), held = s & ~(uint32_t)CHANRT_X_QUEUED;
+    if (s & CHANRT_X_QUEUED) {
+        if (!(s & CHANRT_X_LOCKED) && rw->x_writers.a_first == NULL)
+            in = chanrt__sync_rw_pass_locked(rw, held, true);
+        else
+            chanrt__atom_store_rel(&rw->a_state, // [rwmutex]
+                                   held | chanrt__sync_rw_queued_locked(rw));
+    }
+    chanrt__os_unlock(lock);
+    chanrt__sync_finish_all(in);
+}
+
+static int chanrt__sync_rw_lock(chanrt_sync_rwmutex *rw, int64_t ns, bool reader) {
+    struct chanrt__wait wait;
+    struct chanrt__waiter node;
+    int64_t deadline;
+    if (rw == NULL) return EINVAL;
+    if (chanrt__sync_rw_try(rw, reader, false)) return 0;
+    if (!chanrt__sync_deadline(ns, &deadline)) return ETIMEDOUT;
+    chanrt__os_lock(chanrt__sync_lock_of(rw));
+    if (chanrt__sync_rw_try(rw, reader, true)) {
+        chanrt__os_unlock(chanrt__sync_lock_of(rw));
+        return 0;
+    }
+    if (chanrt__sync_wait_unlock(&wait, &node, reader ? &rw->x_readers : &rw->x_writers, NULL,
+                                 deadline, reader ? CHANRT__WAIT_RLOCK : CHANRT__WAIT_WLOCK, rw))
+        return 0;
+    chanrt__sync_rw_leave(rw, &node);
+    return ETIMEDOUT;
+}
+
+CHANRT_API int chanrt_x_rwmutex_rlock(chanrt_sync_rwmutex *rw, int64_t ns) {
+    return chanrt__sync_rw_lock(rw, ns, true);
+}
+
+CHANRT_API int chanrt_x_rwmutex_lock(chanrt_sync_rwmutex *rw, int64_t ns) {
+    return chanrt__sync_rw_lock(rw, ns, false);
+}
+
+// One reader less while nobody waits: 0, or EINVAL when there is none; EAGAIN: somebody waits.
+static int chanrt__sync_rw_drop_reader(chanrt_sync_rwmutex *rw) {
+    for (;;) {
+        uint32_t s = chanrt__atom_load(&rw->a_state);
+        if (s < CHANRT_X_READER) return EINVAL;
+        if (s & CHANRT_X_QUEUED) return EAGAIN;
+        if (chanrt__atom_cas_acqrel(&rw->a_state, s, s - CHANRT_X_READER)) // [rwmutex]
+            return 0;
+    }
+}
+
+CHANRT_API int chanrt_x_rwmutex_runlock(chanrt_sync_rwmutex *rw) {
+    struct chanrt__waiter *in = NULL;
+    if (rw == NULL) return EINVAL;
+    uint32_t *lock = chanrt__sync_lock_of(rw);
+    chanrt__os_lock(lock);
+    int err = chanrt__sync_rw_drop_reader(rw);
+    if (err == EAGAIN) {
+        uint32_t s = chanrt__atom_load(&rw->a_state) - CHANRT_X_READER;
+        if (s >= CHANRT_X_READER) chanrt__atom_store_rel(&rw->a_state, s); // [rwmutex]
+        else in = chanrt__sync_rw_pass_locked(rw, 0, false);
+        err = 0;
+    }
+    chanrt__os_unlock(lock);
+    chanrt__sync_finish_all(in);
+    return err;
+}
+
+CHANRT_API int chanrt_x_rwmutex_unlock(chanrt_sync_rwmutex *rw) {
+    struct chanrt__waiter *in = NULL;
+    if (rw == NULL) return EINVAL;
+    uint32_t *lock = chanrt__sync_lock_of(rw);
+    chanrt__os_lock(lock);
+    bool locked = chanrt__atom_load(&rw->a_state) & CHANRT_X_LOCKED;
+    if (locked) in = chanrt__sync_rw_pass_locked(rw, 0, true);
+    chanrt__os_unlock(lock);
+    chanrt__sync_finish_all(in);
+    return locked ? 0 : EINVAL;
+}
+
+// --- once
+
+enum { CHANRT__SYNC_ONCE_RUNNING = 1 };
+
+// Whoever calls: a task, or a thread's record with the low bit set.
+static uintptr_t chanrt__sync_caller(void) {
+    struct chanrt__os_thread *self = chanrt__os_self();
+    struct chanrt__worker *w = (struct chanrt__worker *)self->worker;
+    return w != NULL ? (uintptr_t)w->a_current : (uintptr_t)self | 1;
+}
+
+static void chanrt__sync_once_end(void *arg) {
+    chanrt_sync_once *o = (chanrt_sync_once *)arg;
+    struct chanrt__waiter *first = NULL, *last = NULL;
+    uint32_t *lock = chanrt__sync_lock_of(o);
+    chanrt__os_lock(lock);
+    chanrt__wait_take_all(&o->x_queue, &first, &last); // no select: never busy
+    chanrt__atom_store_rel(&o->a_state, CHANRT_X_ONCE_DONE); // [once] what fn did; the last touch
+    chanrt__os_unlock(lock);
+    chanrt__sync_finish_all(first);
+}
+
+// fn may end its task or its thread: those who wait are told all the same.
+static void chanrt__sync_once_run(chanrt_sync_once *o, void (*fn)(void *), void *arg) {
+    if (chanrt__sched_self() != NULL) {
+        struct chanrt__unwind unwind;
+        chanrt__sched_unwind_push(&unwind, chanrt__sync_once_end, o);
+        fn(arg);
+        chanrt__sched_unwind_pop(&unwind);
+        chanrt__sync_once_end(o);
+    } else {
+        pthread_cleanup_push(chanrt__sync_once_end, o);
+        fn(arg);
+        pthread_cleanup_pop(1);
+    }
+}
+
+CHANRT_API int chanrt_x_once_do(chanrt_sync_once *o, void (*fn)(void *), void *arg) {
+    struct chanrt__wait wait;
+    struct chanrt__waiter node;
+    if (o == NULL || fn == NULL) return EINVAL;
+    uintptr_t caller = chanrt__sync_caller();
+    uint32_t *lock = chanrt__sync_lock_of(o);
+    chanrt__os_lock(lock);
+    uint32_t s = chanrt__atom_load_acq(&o->a_state); // [once]
+    if (s == CHANRT__SYNC_ONCE_RUNNING && o->x_runner != caller) {
+        chanrt__sync_wait_unlock(&wait, &node, &o->x_queue, NULL, CHANRT__FOREVER,
+                                 CHANRT__WAIT_ONCE, o);
+        return 0;
+    }
+    if (s == 0) {
+        chanrt__atom_store(&o->a_state, CHANRT__SYNC_ONCE_RUNNING);
+        o->x_runner = caller;
+    }
+    chanrt__os_unlock(lock);
+    if (s == 0) chanrt__sync_once_run(o, fn, arg);
+    return s == CHANRT__SYNC_ONCE_RUNNING ? EDEADLK : 0;
+}
+
+// --- conditions
+
+CHANRT_API int chanrt_sync_cond_wait_timeout(chanrt_sync_cond *c, chanrt_sync_mutex *m,
+                                             int64_t ns) {
+    struct chanrt__wait wait;
+    struct chanrt__waiter node;
+    int64_t deadline;
+    if (c == NULL || m == NULL || !(chanrt__atom_load(&m->a_state) & CHANRT_X_LOCKED))
+        return EINVAL;
+    if (!chanrt__sync_deadline(ns, &deadline)) return ETIMEDOUT;
+    uint32_t *lock = chanrt__sync_lock_of(c);
+    chanrt__wait_begin(&wait, &node, true); // it may be woken before it has parked
+    chanrt__os_lock(lock);
+    chanrt__wait_enqueue(&wait, &c->x_queue, lock, NULL, 0);
+    chanrt__wait_open(&wait);
+    chanrt__os_unlock(lock);
+    chanrt_sync_mutex_unlock(m);
+    bool signalled = chanrt__wait_block(&wait, NULL, deadline, CHANRT__WAIT_COND, c);
+    if (!signalled) {
+        chanrt__os_lock(lock);
+        chanrt__wait_leave(&node);
+        chanrt__os_unlock(lock);
+    }
+    chanrt_sync_mutex_lock(m);
+    return signalled ? 0 : ETIMEDOUT;
+}
+
+CHANRT_API int chanrt_sync_cond_wait(chanrt_sync_cond *c, chanrt_sync_mutex *m) {
+    return chanrt_sync_cond_wait_timeout(c, m, -1);
+}
+
+CHANRT_API int chanrt_sync_cond_signal(chanrt_sync_cond *c) {
+    struct chanrt__waiter *n = NULL;
+    if (c == NULL) return EINVAL;
+    if (chanrt__atom_load_acq(&c->x_queue.a_first) == NULL) return 0; // [peek]
+    uint32_t *lock = chanrt__sync_lock_of(c);
+    chanrt__os_lock(lock);
+    chanrt__wait_take(&c->x_queue, NULL, &n); // no select: never busy
+    chanrt__os_unlock(lock);
+    if (n != NULL) chanrt__wait_finish(n, 0);
+    return 0;
+}
+
+CHANRT_API int chanrt_sync_cond_broadcast(chanrt_sync_cond *c) {
+    struct chanrt__waiter *first = NULL, *last = NULL;
+    if (c == NULL) return EINVAL;
+    if (chanrt__atom_load_acq(&c->x_queue.a_first) == NULL) return 0; // [peek]
+    uint32_t *lock = chanrt__sync_lock_of(c);
+    chanrt__os_lock(lock);
+    chanrt__wait_take_all(&c->x_queue, &first, &last);
+    chanrt__os_unlock(lock);
+    chanrt__sync_finish_all(first);
+    return 0;
+}
+
+// --- semaphores
+
+// Gives `free` units to those who wait, in their order, as far as they go, and notes the rest.
+// Returns whom to make ready; s is touched no more.
+static struct chanrt__waiter *chanrt__sync_sem_serve_locked(chanrt_sync_sem *s, uint32_t free) {
+    struct chanrt__waiter *first = NULL, *last = NULL, *n;
+    while ((n = s->x_queue.a_first) != NULL && (uintptr_t)n->ptr <= free) {
+        if (!chanrt__wait_take_node(n)) continue; // its time is up
+        free -= (uint32_t)(uintptr_t)n->ptr;
+        n->next = NULL;
+        if (last != NULL) last->next = n;
+        else first = n;
+        last = n;
+    }
+    uint32_t word = 2 * free | (s->x_queue.a_first != NULL);
+    chanrt__atom_store_rel(&s->a_state, word); // [sem]
+    return first;
+}
+
+// Takes k units if they are there. mark, under the lot's lock: else says in the word that the
+// caller is about to queue.
+static bool chanrt__sync_sem_try(chanrt_sync_sem *s, uint32_t k, bool mark) {
+    for (;;) {
+        uint32_t old = chanrt__atom_load(&s->a_state), now = old | 1;
+        if (mark && (old & 1) && s->x_queue.a_first == NULL) {
+            old &= ~(uint32_t)1; // a shutdown has reclaimed those who waited
+            chanrt__atom_store(&s->a_state, old);
+        }
+        bool free = (old & 1) == 0 && k <= old >> 1;
+        if (free) now = old - 2 * k;
+        else if (!mark || (old & 1)) return false;
+        if (chanrt__atom_cas_acqrel(&s->a_state, old, now)) return free; // [sem]
+    }
+}
+
+CHANRT_API int chanrt_sync_sem_init(chanrt_sync_sem *s, int n) {
+    if (s == NULL || n < 0) return EINVAL;
+    memset(s, 0, sizeof *s);
+    s->x_size = n;
+    s->a_state = 2 * (uint32_t)n;
+    return 0;
+}
+
+CHANRT_API int chanrt_x_sem_acquire(chanrt_sync_sem *s, int k, int64_t ns) {
+    struct chanrt__wait wait;
+    struct chanrt__waiter node;
+    int64_t deadline;
+    if (s == NULL || k < 0) return EINVAL;
+    if (k > s->x_size) return EDEADLK;
+    if (k == 0 || chanrt__sync_sem_try(s, (uint32_t)k, false)) return 0;
+    if (!chanrt__sync_deadline(ns, &deadline)) return ETIMEDOUT;
+    uint32_t *lock = chanrt__sync_lock_of(s);
+    chanrt__os_lock(lock);
+    if (chanrt__sync_sem_try(s, (uint32_t)k, true)) {
+        chanrt__os_unlock(lock);
+        return 0;
+    }
+    if (chanrt__sync_wait_unlock(&wait, &node, &s->x_queue, (void *)(uintptr_t)k, deadline,
+                                 CHANRT__WAIT_SEM, s))
+        return 0;
+    struct chanrt__waiter *in = NULL; // those behind may fit, now that this one is gone
+    chanrt__os_lock(lock);
+    chanrt__wait_leave(&node);
+    uint32_t word = chanrt__atom_load(&s->a_state);
+    if (word & 1) in = chanrt__sync_sem_serve_locked(s, word >> 1);
+    chanrt__os_unlock(lock);
+    chanrt__sync_finish_all(in);
+    return ETIMEDOUT;
+}
+
+CHANRT_API int chanrt_x_sem_release(chanrt_sync_sem *s, int k) {
+    struct chanrt__waiter *in = NULL;
+    int err = 0;
+    if (s == NULL || k < 0) return EINVAL;
+    uint32_t *lock = chanrt__sync_lock_of(s), old;
+    chanrt__os_lock(lock);
+    do {
+        old = chanrt__atom_load(&s->a_state);
+        if ((uint32_t)k > (uint32_t)s->x_size - (old >> 1)) err = EINVAL;
+        else if (old & 1) in = chanrt__sync_sem_serve_locked(s, (old >> 1) + (uint32_t)k);
+    } while (err == 0 && !(old & 1) &&
+             !chanrt__atom_cas_acqrel(&s->a_state, old, old + 2 * (uint32_t)k)); // [sem]
+    chanrt__os_unlock(lock);
+    chanrt__sync_finish_all(in);
+    return err;
+}
+
+// After a shutdown has reclaimed tasks: mutexes nobody waits for any more are not listed (L1).
+static void chanrt__sync_forget(void) {
+    for (int i = 0; i < CHANRT_X_LOTS; i++) {
+        struct chanrt__sync_lot *lot = &chanrt__sync_lots[i];
+        chanrt__os_lock(&lot->a_lock);
+        chanrt_sync_mutex **at = &lot->first;
+        while (*at != NULL)
+            if ((*at)->x_queue.a_first == NULL) *at = (*at)->x_next;
+            else at = &(*at)->x_next;
+        chanrt__os_unlock(&lot->a_lock);
+    }
+}
+
+//------------------------------------------------------------------------------
 // >>blocking    Calls that block, on helper threads.
 //   uses    port fail atom os task sched wait
 //   owns    chanrt__blocking, the helpers' records
@@ -6529,6 +7470,8 @@ static void chanrt__inside_operand(FILE *f, struct chanrt__inside_view *v,
                                    const struct chanrt__inside_seen *e) {
     struct chanrt__inside_object *o = chanrt__inside_object(v, e->object);
     chanrt_waitgroup wg = { .x_count = 0 };
+    chanrt_sync_sem sem = { .a_state = 0 };
+    uint32_t word = 0; // of a rwmutex, its first field
     switch (e->reason) {
     case CHANRT__WAIT_SEND:
     case CHANRT__WAIT_RECV:
@@ -6550,6 +7493,19 @@ static void chanrt__inside_operand(FILE *f, struct chanrt__inside_view *v,
             fprintf(f, " (count %lld)", (long long)wg.x_count);
         break;
     case CHANRT__WAIT_IO: fprintf(f, " fd %d", (int)(intptr_t)e->object); break;
+    case CHANRT__WAIT_RLOCK:
+    case CHANRT__WAIT_WLOCK:
+        fprintf(f, " %p", e->object);
+        if (e->object == NULL || chanrt__os_peek(&word, e->object, sizeof word) != sizeof word)
+            break;
+        if (word & CHANRT_X_LOCKED) fputs(" (a writer has it)", f);
+        else fprintf(f, " (%u readers have it)", word / CHANRT_X_READER);
+        break;
+    case CHANRT__WAIT_SEM:
+        fprintf(f, " %p", e->object);
+        if (e->object != NULL && chanrt__os_peek(&sem, e->object, sizeof sem) == sizeof sem)
+            fprintf(f, " (%u of %d free)", sem.a_state >> 1, sem.x_size);
+        break;
     default:
         if (e->object != NULL) fprintf(f, " %p", e->object);
     }
@@ -6792,7 +7748,7 @@ static void chanrt__watch_stop(void) {
 
 //------------------------------------------------------------------------------
 // >>rt    Starting and shutting down, as the program sees it.
-//   uses    port fail atom os stack list poll task sched wait fd blocking inside watch
+//   uses    port fail atom os stack list poll task sched wait sync fd blocking inside watch
 //   tests   spec/runtime.c
 //------------------------------------------------------------------------------
 
@@ -6887,6 +7843,7 @@ CHANRT_API int chanrt_shutdown(int64_t timeout) {
     for (struct chanrt__slab *s = chanrt__slabs.first; s != NULL; s = s->next)
         for (size_t i = 0; i < s->count; i++)
             if (s->tasks[i].a_id != 0) chanrt__rt_reclaim(&s->tasks[i]);
+    chanrt__sync_forget();
     while (chanrt__pool.timers != NULL) chanrt__sched_disarm(chanrt__pool.timers);
     chanrt__pool.epoch++;
     chanrt__os_release_faults();

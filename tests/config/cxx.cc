@@ -30,6 +30,41 @@ int failures;
 #define EXPECT(cond) \
     ((cond) ? (void)0 : (void)(failures++, std::printf("%s:%d: %s\n", __FILE__, __LINE__, #cond)))
 
+struct shared_count {
+    sync_mutex m;
+    sync_cond changed;
+    sync_rwmutex rw;
+    sync_once once;
+    sync_sem permits;
+    int n, set;
+};
+
+void set_up(void *p) { static_cast<shared_count *>(p)->set++; }
+
+TASK(count, shared_count *, s) {
+    sync_once_do(&s->once, set_up, s);
+    sync_sem_acquire(&s->permits, 1);
+    sync_rwmutex_rlock(&s->rw);
+    sync_mutex_lock(&s->m);
+    s->n++;
+    sync_cond_signal(&s->changed);
+    sync_mutex_unlock(&s->m);
+    sync_rwmutex_runlock(&s->rw);
+    sync_sem_release(&s->permits, 1);
+}
+
+void locks() {
+    static shared_count s;
+    waitgroup wg = {};
+    EXPECT(sync_sem_init(&s.permits, 2) == 0);
+    for (int i = 0; i < 4; i++) EXPECT(wg_go(&wg, count, &s) == 0);
+    sync_mutex_lock(&s.m);
+    while (s.n < 4) sync_cond_wait(&s.changed, &s.m);
+    sync_mutex_unlock(&s.m);
+    wg_wait(&wg);
+    EXPECT(s.set == 1 && sync_mutex_unlock(&s.m) == EINVAL);
+}
+
 void channels_and_select() {
     chan(point) in = chan_make(point, 1), out = chan_make(point, 2);
     EXPECT(in != nullptr && out != nullptr);
@@ -236,6 +271,7 @@ int main(int argc, char **argv) {
     if (argc > 1 && argv[1][0] == 't') return wg_go(&wg, throws_out, 1), wg_wait(&wg), 0;
     if (argc > 1) return wg_go(&wg, [] { throw 1; }), wg_wait(&wg), 0;
     channels_and_select();
+    locks();
     callables();
     channels_of_their_own();
     exceptions();

@@ -81,7 +81,7 @@ rooms { last[rooms] = FNR }
 
 /^static [^={]*\);/ && !/\(\*/ { err("R2", "forward declaration") }
 
-code ~ /__ATOMIC_|memory_order_|__atomic_|__sync_|(^|[^A-Za-z_])atomic_[a-z]/ && room != "atom" {
+code ~ /__ATOMIC_|memory_order_|__atomic_|(^|[^a-z])__sync_|(^|[^A-Za-z_])atomic_[a-z]/ && room != "atom" {
     err("R4", "atomics are spelled in >>atom only")
 }
 

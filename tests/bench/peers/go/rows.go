@@ -68,6 +68,16 @@ var rows = []row{
 	{"wg_pair", wgPairs, 0, 0, 0},
 	{"wg_gate1000", wgGate, 1000, 0, 0},
 
+	{"mutex_pair", mutexes, 1, 0, 0},
+	{"mutex4", mutexes, 4, 0, 0},
+	{"mutex64", mutexes, 64, 0, 0},
+	{"rwmutex_read", tables, 1, 0, 0},
+	{"rwmutex_write", tables, 1, 1, 0},
+	{"rwmutex_mostly", tables, 4, 100, 0},
+	{"cond_pingpong", condPingpong, 0, 0, 0},
+	{"sem_pair", permits, 1, 1, 0},
+	{"sem8of2", permits, 8, 2, 1},
+
 	{"timer_stop", timerStops, 0, 0, 0},
 	{"timeout_ready", timeouts, 0, 0, 0},
 	{"timeout_block", timeouts, 1, 0, 0},

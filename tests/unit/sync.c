@@ -1,0 +1,306 @@
+// sync.c - locks: their words, their lots, and what is left behind.
+#include "unit.h"
+
+static uint32_t *quiet_of(const void *object) {
+    return &chanrt_x_sync_quiet[chanrt_x_sync_lot(object)];
+}
+
+static bool listed(const sync_mutex *m) {
+    for (sync_mutex *at = chanrt__sync_lot_of(m)->first; at != NULL; at = at->x_next)
+        if (at == m) return true;
+    return false;
+}
+
+static bool queue_is_blank(const struct chanrt_x_queue *q) {
+    return q->a_first == NULL && q->last == NULL && q->claims == 0;
+}
+
+static bool mutex_is_blank(const sync_mutex *m) {
+    return m->a_state == 0 && queue_is_blank(&m->x_queue) && !listed(m);
+}
+
+static void wait_until(bool (*holds)(const void *), const void *arg) {
+    int64_t end = chanrt_now() + 5 * CHANRT_SECOND;
+    while (!holds(arg) && chanrt_now() < end) usleep(50);
+    CHECK(holds(arg));
+}
+
+static bool has_queue(const void *m) {
+    return chanrt__atom_load(&((const sync_mutex *)m)->x_queue.a_first) != NULL;
+}
+
+static bool starves(const void *m) {
+    return chanrt__atom_load(&((const sync_mutex *)m)->a_state) & CHANRT__SYNC_HANDOFF;
+}
+
+// Every object's own bits are told apart, and addresses spread over the lots.
+TEST(addresses_spread_over_the_lots) {
+    static sync_mutex field[4096];
+    int hits[CHANRT_X_LOTS] = {0}, most = 0;
+    for (size_t i = 0; i < 4096; i++) hits[chanrt_x_sync_lot(&field[i])]++;
+    for (int i = 0; i < CHANRT_X_LOTS; i++) most = hits[i] > most ? hits[i] : most;
+    CHECK(most < 64);
+    CHECK_EQ(((size_t)chanrt__sync_lots) % 64, 0);
+}
+
+// A lot is quiet after so many unlocks that had nobody to wake, if the system has membarrier, and
+// no longer once somebody waits.
+TASK(lock_it, sync_mutex *, m) {
+    CHECK_EQ(sync_mutex_lock(m), 0);
+    CHECK_EQ(sync_mutex_unlock(m), 0);
+}
+
+TEST(a_lot_is_quiet_only_while_nobody_waits) {
+    sync_mutex m = {0};
+    waitgroup wg = {0};
+    CHECK_EQ(wg_go(&wg, lock_it, &m), 0);        // starts the pool, which looks for membarrier
+    wg_wait(&wg);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i <= CHANRT__SYNC_QUIET_AFTER; i++) {
+            CHECK_EQ(sync_mutex_lock(&m), 0);
+            CHECK_EQ(sync_mutex_unlock(&m), 0);
+        }
+        CHECK_EQ(*quiet_of(&m) != 0, chanrt__os_asymmetric);
+        CHECK_EQ(sync_mutex_lock(&m), 0);
+        CHECK_EQ(wg_go(&wg, lock_it, &m), 0);
+        wait_until(has_queue, &m);
+        CHECK_EQ(*quiet_of(&m), 0);
+        CHECK(listed(&m));
+        CHECK_EQ(m.a_state, CHANRT_X_LOCKED);
+        CHECK_EQ(sync_mutex_unlock(&m), 0);
+        wg_wait(&wg);
+        CHECK(mutex_is_blank(&m));
+    }
+}
+
+// The word that tells an unlock that somebody is on his way, and who may take the mutex meanwhile.
+TEST(a_woken_waiter_may_be_overtaken) {
+    sync_mutex m = { .a_state = CHANRT__SYNC_WOKEN };
+    CHECK_EQ(sync_mutex_unlock(&m), EINVAL);
+    CHECK_EQ(sync_mutex_trylock(&m), 0);
+    CHECK_EQ(m.a_state, CHANRT_X_LOCKED | CHANRT__SYNC_WOKEN);
+    CHECK_EQ(sync_mutex_trylock(&m), EAGAIN);
+    CHECK_EQ(sync_mutex_unlock(&m), 0);
+    CHECK_EQ(m.a_state, CHANRT__SYNC_WOKEN);
+    CHECK(chanrt__sync_mutex_try(&m, true));     // he is there
+    CHECK_EQ(m.a_state, CHANRT_X_LOCKED);
+    CHECK_EQ(sync_mutex_unlock(&m), 0);
+    CHECK(mutex_is_blank(&m));
+}
+
+// With a starved waiter the mutex is never free in between.
+TEST(a_starved_waiter_is_handed_the_mutex) {
+    sync_mutex m = {0};
+    waitgroup wg = {0};
+    CHECK_EQ(sync_mutex_lock(&m), 0);
+    CHECK_EQ(wg_go(&wg, lock_it, &m), 0);
+    wait_until(has_queue, &m);
+    usleep(3000);
+    CHECK_EQ(sync_mutex_unlock(&m), 0);          // he is woken, and may find it locked again
+    for (int i = 0; i < 100000 && !starves(&m) && has_queue(&m); i++)
+        if (sync_mutex_trylock(&m) == 0) CHECK_EQ(sync_mutex_unlock(&m), 0);
+    wg_wait(&wg);
+
+    m.a_state = CHANRT_X_LOCKED | CHANRT__SYNC_HANDOFF;
+    CHECK_EQ(wg_go(&wg, lock_it, &m), 0);
+    wait_until(has_queue, &m);
+    CHECK_EQ(sync_mutex_trylock(&m), EAGAIN);
+    CHECK_EQ(sync_mutex_unlock(&m), 0);
+    wg_wait(&wg);
+    CHECK(mutex_is_blank(&m));
+}
+
+TEST(a_hand_off_without_a_taker_frees_the_mutex) {
+    sync_mutex m = { .a_state = CHANRT_X_LOCKED | CHANRT__SYNC_HANDOFF };
+    CHECK_EQ(sync_mutex_unlock(&m), 0);
+    CHECK(mutex_is_blank(&m));
+}
+
+// A wake for a mutex that nobody waits for, or that is gone, finds nothing and touches nothing.
+TEST(a_late_wake_finds_nothing) {
+    const sync_mutex *m = (const sync_mutex *)(uintptr_t)64;     // touching it would be the end
+    CHECK_EQ(chanrt_x_mutex_wake(m), 0);
+}
+
+TASK(lock_late, sync_mutex *, m, int64_t, ns, int, err) {
+    CHECK_EQ(sync_mutex_lock_timeout(m, ns), err);
+    if (err == 0) CHECK_EQ(sync_mutex_unlock(m), 0);
+}
+
+// The wake by address: stores plainly, as the quick unlock does, then says so.
+TEST(a_wake_by_address_reaches_the_waiter) {
+    sync_mutex m = {0};
+    waitgroup wg = {0};
+    for (int i = 0; i < test_rounds(300); i++) {
+        CHECK_EQ(sync_mutex_lock(&m), 0);
+        CHECK_EQ(wg_go(&wg, lock_late, &m, -1, 0), 0);
+        wait_until(has_queue, &m);
+        chanrt__atom_store_rel(&m.a_state, 0);
+        CHECK_EQ(chanrt_x_mutex_wake(&m), 0);
+        wg_wait(&wg);
+        CHECK(mutex_is_blank(&m));
+    }
+}
+
+TEST(no_wait_leaves_a_node_behind) {
+    sync_mutex m = {0};
+    sync_rwmutex rw = {0};
+    sync_sem s;
+    sync_cond c = {0};
+    CHECK_EQ(sync_sem_init(&s, 2), 0);
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(sync_mutex_lock(&m), 0);
+        CHECK_EQ(sync_mutex_lock_timeout(&m, 1000), ETIMEDOUT);
+        CHECK(queue_is_blank(&m.x_queue) && !listed(&m));
+        CHECK_EQ(sync_cond_wait_timeout(&c, &m, 1000), ETIMEDOUT);
+        CHECK(queue_is_blank(&c.x_queue));
+        CHECK_EQ(sync_mutex_unlock(&m), 0);
+        CHECK(mutex_is_blank(&m));
+        CHECK_EQ(sync_rwmutex_rlock(&rw), 0);
+        CHECK_EQ(sync_rwmutex_lock_timeout(&rw, 1000), ETIMEDOUT);
+        CHECK_EQ(rw.a_state, CHANRT_X_READER);
+        CHECK_EQ(sync_rwmutex_runlock(&rw), 0);
+        CHECK_EQ(sync_rwmutex_lock(&rw), 0);
+        CHECK_EQ(sync_rwmutex_rlock_timeout(&rw, 1000), ETIMEDOUT);
+        CHECK_EQ(sync_rwmutex_lock_timeout(&rw, 1000), ETIMEDOUT);
+        CHECK_EQ(rw.a_state, CHANRT_X_LOCKED);
+        CHECK_EQ(sync_rwmutex_unlock(&rw), 0);
+        CHECK(rw.a_state == 0 && queue_is_blank(&rw.x_readers) && queue_is_blank(&rw.x_writers));
+        CHECK_EQ(sync_sem_acquire(&s, 1), 0);
+        CHECK_EQ(sync_sem_acquire_timeout(&s, 2, 1000), ETIMEDOUT);
+        CHECK_EQ(s.a_state, 2);
+        CHECK_EQ(sync_sem_release(&s, 1), 0);
+        CHECK(s.a_state == 4 && queue_is_blank(&s.x_queue));
+    }
+}
+
+// What is handed over to nobody, since all have timed out just now, is free.
+struct gone {
+    struct chanrt__wait wait;
+    struct chanrt__waiter node;
+};
+
+static void queue_dead(struct gone *g, struct chanrt_x_queue *q, const void *object, void *ptr) {
+    chanrt__wait_begin(&g->wait, &g->node, true);
+    chanrt__wait_enqueue(&g->wait, q, chanrt__sync_lock_of(object), ptr, 0);
+    g->wait.a_claim = CHANRT__DONE;              // its timer was faster
+}
+
+TEST(those_whose_time_is_up_are_passed_over) {
+    struct gone a, b;
+    sync_rwmutex rw = { .a_state = CHANRT_X_LOCKED | CHANRT_X_QUEUED };
+    queue_dead(&a, &rw.x_readers, &rw, NULL);
+    queue_dead(&b, &rw.x_writers, &rw, NULL);
+    CHECK_EQ(sync_rwmutex_unlock(&rw), 0);
+    CHECK_EQ(rw.a_state, 0);
+    chanrt__sync_rw_leave(&rw, &a.node);
+    chanrt__sync_rw_leave(&rw, &b.node);
+    CHECK(rw.a_state == 0 && queue_is_blank(&rw.x_readers) && queue_is_blank(&rw.x_writers));
+
+    sync_sem s;
+    CHECK_EQ(sync_sem_init(&s, 4), 0);
+    CHECK_EQ(sync_sem_acquire(&s, 4), 0);
+    s.a_state |= 1;
+    queue_dead(&a, &s.x_queue, &s, (void *)4);
+    queue_dead(&b, &s.x_queue, &s, (void *)1);
+    CHECK_EQ(sync_sem_release(&s, 2), 0);        // the first needs more, and has yet to leave
+    CHECK_EQ(s.a_state, 2 * 2 + 1);
+    CHECK_EQ(sync_sem_release(&s, 2), 0);
+    CHECK_EQ(s.a_state, 4 * 2);
+    chanrt__wait_leave(&a.node);
+    chanrt__wait_leave(&b.node);
+    CHECK(queue_is_blank(&s.x_queue));
+
+    sync_mutex m = { .a_state = CHANRT_X_LOCKED };
+    queue_dead(&a, &m.x_queue, &m, NULL);
+    m.x_next = chanrt__sync_lot_of(&m)->first;
+    chanrt__sync_lot_of(&m)->first = &m;
+    CHECK_EQ(sync_mutex_unlock(&m), 0);
+    CHECK(m.a_state == 0 && !listed(&m));
+    chanrt__wait_leave(&a.node);
+    CHECK(mutex_is_blank(&m));
+}
+
+// Requeueing in front: a waiter that was woken in vain is the next one again.
+TEST(who_was_woken_in_vain_goes_to_the_front) {
+    struct gone w[3];
+    struct chanrt_x_queue q = { NULL, NULL, 0 };
+    uint32_t lock = 0;
+    for (int i = 0; i < 3; i++) {
+        chanrt__wait_begin(&w[i].wait, &w[i].node, i == 1);
+        if (i < 2) chanrt__wait_enqueue_first(&w[i].wait, &q, &lock, NULL);
+        else chanrt__wait_enqueue(&w[i].wait, &q, &lock, NULL, 0);
+        chanrt__wait_open(&w[i].wait);
+    }
+    CHECK_EQ(q.claims, 1);
+    const int order[] = { 1, 0, 2 };
+    for (int i = 0; i < 3; i++) {
+        struct chanrt__waiter *n = NULL;
+        CHECK_EQ(chanrt__wait_take(&q, NULL, &n), CHANRT__TAKE_ONE);
+        CHECK(n == &w[order[i]].node);
+    }
+    CHECK(queue_is_blank(&q));
+}
+
+TEST(once_runs_through_its_states) {
+    sync_once o = {0};
+    CHECK_EQ(o.a_state, 0);
+    o.a_state = CHANRT__SYNC_ONCE_RUNNING;
+    o.x_runner = chanrt__sync_caller();
+    CHECK_EQ(sync_once_do(&o, free, NULL), EDEADLK);
+    chanrt__sync_once_end(&o);
+    CHECK_EQ(o.a_state, CHANRT_X_ONCE_DONE);
+    CHECK_EQ(sync_once_do(&o, free, NULL), 0);
+}
+
+// Quick unlocks on one side, waiters that come and go on the other: the lot changes its mood all
+// the time, and nobody may sleep on. Threads, because they really run at once.
+static sync_mutex moody;
+static long rounds, plain;
+
+// What a thousand unlocks that wake nobody do.
+static void fall_quiet(const sync_mutex *m) {
+    struct chanrt__sync_lot *lot = chanrt__sync_lot_of(m);
+    chanrt__os_lock(&lot->a_lock);
+    lot->unneeded = CHANRT__SYNC_QUIET_AFTER;
+    chanrt__sync_mutex_unneeded_locked(m);
+    chanrt__os_unlock(&lot->a_lock);
+}
+
+static void *lock_often(void *unused) {
+    for (long i = 0; i < rounds; i++) {
+        CHECK_EQ(sync_mutex_lock(&moody), 0);
+        plain++;
+        CHECK_EQ(sync_mutex_unlock(&moody), 0);
+        if (i % 16 == 0) fall_quiet(&moody);
+    }
+    return unused;
+}
+
+static void *lock_rarely(void *unused) {
+    uint32_t seed = 9;
+    for (long i = 0; i < rounds / 64; i++) {
+        int err = sync_mutex_lock_timeout(&moody, i % 3 ? -1 : (int64_t)(dice(&seed) % 5000));
+        if (err == 0) {
+            plain += 64;
+            if (i % 8 == 0) usleep(1);
+            CHECK_EQ(sync_mutex_unlock(&moody), 0);
+        }
+        for (uint32_t k = dice(&seed) % 4096; k > 0; k--) chanrt__atom_pause();
+    }
+    return unused;
+}
+
+static void *either(void *ids) {
+    return atomic_fetch_add((atomic_int *)ids, 1) % 2 ? lock_rarely(NULL) : lock_often(NULL);
+}
+
+TEST(a_quiet_lot_that_is_woken_up_loses_nobody) {
+    atomic_int ids = 0;
+    rounds = test_rounds(400000);
+    CHECK_EQ(go(lock_it, &moody), 0);
+    at_once(4, either, &ids);
+    CHECK_EQ(sync_mutex_lock(&moody), 0);
+    CHECK(plain >= 2 * rounds);
+    CHECK_EQ(sync_mutex_unlock(&moody), 0);
+}
