@@ -20,10 +20,7 @@ ALL    = $(OPT) $(WARN) -pthread -I. -Itests $(FLAGS)
 BUILD  = @mkdir -p $(@D) && $(CC) $(STD) $(ALL)
 NEED   = @CC="$(CC)" tests/tools/need.sh
 
-PREFIX ?= /usr/local
-DEST    = $(DESTDIR)$(PREFIX)
-
-export B CC STD STDXX OPT FLAGS LIBS WARN SECS SEED
+export PREFIX DESTDIR B CC STD STDXX OPT FLAGS LIBS WARN SECS SEED
 
 .SECONDARY:
 .SECONDEXPANSION:
@@ -38,7 +35,7 @@ demo: need-demo $(B)/examples/wordcount
 
 test:       ## unit, spec, history, fail, examples, docs, lint: about a minute
 test: need-test
-	@TEST_SCALE=$${TEST_SCALE:-0.3} tests/run.sh unit spec history names fail examples docs lint
+	@TEST_SCALE=$${TEST_SCALE:-0.3} tests/run.sh unit spec history names fail install examples docs lint
 
 examples:   ## build every example, run it, compare what it prints
 examples: need-demo
@@ -68,14 +65,11 @@ model:      ## check the protocols with Spin
 lint:       ## rooms, layering, ordering tags, house style
 	@tests/run.sh lint
 
-install:    ## the header and chanrt.pc, to PREFIX=/usr/local under DESTDIR=
-	install -D -m 644 chanrt.h $(DEST)/include/chanrt.h
-	install -d $(DEST)/share/pkgconfig
-	@tests/tools/pc.sh $(PREFIX) > $(DEST)/share/pkgconfig/chanrt.pc
-	@chmod 644 $(DEST)/share/pkgconfig/chanrt.pc
+install:    ## header, manual pages, for pkg-config and CMake: to PREFIX=/usr/local under DESTDIR=
+	@tests/tools/install.sh install
 
 uninstall:  ## takes them away again
-	rm -f $(DEST)/include/chanrt.h $(DEST)/share/pkgconfig/chanrt.pc
+	@tests/tools/install.sh uninstall
 
 clean:      ## rm -rf build
 	rm -rf build
@@ -84,7 +78,7 @@ clean:      ## rm -rf build
 need-demo:
 	$(NEED) cc stb
 need-test:
-	$(NEED) cc stb cmocka gcc g++ clang
+	$(NEED) cc stb cmocka gcc g++ clang install
 
 #-------------------------------------------------------------------------------
 # One rule per folder. A white-box test holds the implementation itself.

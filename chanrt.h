@@ -79,6 +79,7 @@
 
 #ifndef CHANRT_H
 #define CHANRT_H
+#define CHANRT_VERSION "0.9.0"
 
 #if defined(CHANRT_IMPLEMENTATION) && !defined(_GNU_SOURCE)
 #define _GNU_SOURCE 1 // helps if nothing was included yet; >>os manages if something was

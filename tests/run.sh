@@ -3,7 +3,7 @@
 #
 #   unit spec history races   every program of that folder
 #   spec/chan config/x   one program
-#   fail names plugins examples docs lint    a script that ends with the same line
+#   fail names install plugins examples docs lint    a script that ends with the same line
 #
 #   B CC FLAGS ...       the build, as for make
 #   WORKERS="1 2 4 8"    pool sizes each program is run with
@@ -91,6 +91,7 @@ for word; do
     case $word in
     fail)     alone fail tests/fail/run.sh ;;
     names)    alone names tests/config/names.sh ;;
+    install)  alone install tests/config/install.sh ;;
     plugins)  alone plugins tests/config/plugins.sh ;;
     tcc)      alone tcc tests/config/tcc.sh ;;
     examples) alone examples tests/tools/examples.sh ;;
