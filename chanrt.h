@@ -1608,7 +1608,13 @@ and compile with -DCHANRT_UCONTEXT=1"
 #endif
 // The post-switch store is made by C code where the switch is not ours to extend.
 #define CHANRT__COMMIT_IN_C (CHANRT_UCONTEXT || CHANRT__ASAN || CHANRT__TSAN)
+#if CHANRT__COMMIT_IN_C || CHANRT__FIBERS
+#define CHANRT__SWAP CHANRT__NOINLINE static // what a sanitizer leaves out must be a function
+#else
+#define CHANRT__SWAP CHANRT__INLINE
+#endif
 
+#define CHANRT__INLINE static inline __attribute__((always_inline))
 // For what runs elsewhere before it returns: gcc must not look inside either, or it keeps a static
 // variable in a register over a switch, since it can see that the function does not touch it.
 #if defined(__clang__)
@@ -1805,6 +1811,8 @@ struct chanrt__os_thread {
     void *worker;         // struct chanrt__worker, NULL on the program's own threads
     uint32_t a_park;      // the word an ordinary thread sleeps on
     uint32_t random;      // state of the thread's generator, never 0 once used
+    uint32_t back_off;    // ns it waits when a spin lock is taken, and when that last ended
+    int64_t contended;
     int reason;           // while blocked for ever: why, on what, since when (pool mutex)
     const void *object;
     int64_t since;
@@ -1883,16 +1891,48 @@ static long chanrt__os_threads(void) {
     return 0;
 }
 
-// --- spin locks: taken with one locked instruction, released with a plain store. A loser
-// backs off for longer and longer, then gives the processor away.
+// --- spin locks: taken with one locked instruction, released with a plain store. A lock that many
+// want is fastest when each of them has it to itself for a while: its lines, and those of what it
+// guards, move once and not at every turn. So a loser stays away, without a look, for long enough
+// that whoever holds it can go on; and for longer when it had hardly run itself since it last lost
+// (tests/bench: mpmc32x32_128, wg_gate1000).
+
+enum {
+    CHANRT__AWAY_LEAST = 128,   // ns
+    CHANRT__AWAY_MOST = 32768
+};
+#ifndef CHANRT__AWAY_RUN
+#define CHANRT__AWAY_RUN 1000   // ns undisturbed that make the move of the lines worth it
+#endif
+
+static uint32_t chanrt__os_away(struct chanrt__os_thread *self, int64_t now) {
+    int64_t ran = now - self->contended;
+    uint32_t away = self->back_off;
+    if (ran < CHANRT__AWAY_RUN) away *= 2;
+    else away /= ran > 8 * CHANRT__AWAY_RUN ? 8 : 2;
+    if (away < CHANRT__AWAY_LEAST) away = CHANRT__AWAY_LEAST;
+    if (away > CHANRT__AWAY_MOST) away = CHANRT__AWAY_MOST;
+    return self->back_off = away;
+}
 
 CHANRT__NOINLINE static void chanrt__os_lock_slow(uint32_t *word) {
-    for (uint32_t spins = 1;; spins += spins < 64 ? spins : 0) {
-        for (uint32_t i = 0; i < spins; i++) chanrt__atom_pause();
-        if (spins >= 64) sched_yield();
-        if (chanrt__atom_load(word) == 0 &&
-            chanrt__atom_swap_acq(word, 1) == 0) // [lock] pairs with the unlock's store
-            return;
+    struct chanrt__os_thread *self = chanrt__os_self();
+    int64_t now = chanrt_now();
+    uint32_t away = chanrt__os_away(self, now);
+    for (;;) {
+        int64_t until = now + away / 2 + chanrt__os_random(self) % away;
+        do
+            for (int i = 0; i < 16; i++) chanrt__atom_pause();
+        while ((now = chanrt_now()) < until);
+        for (int i = 0; i < 64; i++) {
+            if (chanrt__atom_load(word) == 0 &&
+                chanrt__atom_swap_acq(word, 1) == 0) { // [lock] pairs with the unlock's store
+                self->contended = now;
+                return;
+            }
+            chanrt__atom_pause();
+        }
+        sched_yield(); // its holder may have lost the processor
     }
 }
 
@@ -1903,9 +1943,12 @@ static void chanrt__os_back_off(uint32_t *tries) {
     else sched_yield();
 }
 
+static inline bool chanrt__os_lock_try(uint32_t *word) {
+    return CHANRT__LIKELY(chanrt__atom_swap_acq(word, 1) == 0); // [lock]
+}
+
 static inline void chanrt__os_lock(uint32_t *word) {
-    if (CHANRT__UNLIKELY(chanrt__atom_swap_acq(word, 1) != 0)) // [lock]
-        chanrt__os_lock_slow(word);
+    if (!chanrt__os_lock_try(word)) chanrt__os_lock_slow(word);
 }
 
 static inline void chanrt__os_unlock(uint32_t *word) {
@@ -2408,7 +2451,8 @@ struct chanrt__ctx {
 // x86-64, narrated; aarch64 and riscv64 below are the same in their own words. The caller's
 // callee-saved registers are on the clobber list, so the compiler keeps them on this stack itself;
 // by hand go only the frame pointer, the stack pointer and where to continue. Resuming is a jump,
-// not a return: the return predictor would be wrong each time.
+// not a return: the return predictor would be wrong each time. Inlined, so that only what is in
+// use is kept; whoever switches is not (CHANRT__NOINLINE).
 #if !CHANRT_UCONTEXT
 #if CHANRT__TSAN
 __attribute__((no_sanitize("thread")))
@@ -2416,8 +2460,8 @@ __attribute__((no_sanitize("thread")))
 #if CHANRT__ASAN
 __attribute__((no_sanitize("address")))
 #endif
-CHANRT__NOINLINE static void chanrt__ctx_swap(struct chanrt__ctx *from,
-                                              const struct chanrt__ctx *to, uint32_t *word) {
+CHANRT__SWAP void chanrt__ctx_swap(struct chanrt__ctx *from, const struct chanrt__ctx *to,
+                                   uint32_t *word) {
 #if CHANRT__FIBERS // the last call before the jump, or frames get mixed up
     __tsan_switch_to_fiber(to->fiber, CHANRT_TSAN_USER ? __tsan_switch_to_fiber_no_sync : 0);
 #endif
@@ -2508,8 +2552,8 @@ static void chanrt__ctx_arrived(struct chanrt__ctx *self) {
 
 // Leaves `from` for `to`, then clears *word. Returns when somebody switches to `from`, perhaps
 // on another thread. Dying: nobody will, and the stack may be used again once *word is clear.
-static void chanrt__ctx_switch(struct chanrt__ctx *from, struct chanrt__ctx *to, uint32_t *word,
-                               bool dying) {
+static inline void chanrt__ctx_switch(struct chanrt__ctx *from, struct chanrt__ctx *to,
+                                      uint32_t *word, bool dying) {
     (void)dying;
 #if CHANRT__COMMIT_IN_C
     struct chanrt__os_thread *thread = chanrt__os_self();
@@ -2534,6 +2578,35 @@ static void chanrt__ctx_switch(struct chanrt__ctx *from, struct chanrt__ctx *to,
 #endif
     chanrt__ctx_arrived(from);
 }
+
+// Calls what may park, and comes back by a jump: where it woke, the return predictor holds the
+// addresses of the task that ran before. All of them went through here, so within parking code
+// it is right, but the way out leads to each program's own place (tests/bench: pingpong_two).
+typedef int chanrt__ctx_parking(void *, void *, void *, int);
+#if defined(__x86_64__) && !CHANRT__COMMIT_IN_C
+#if defined(__CET__)
+#define CHANRT__JUMP "notrack jmp *%rcx"
+#else
+#define CHANRT__JUMP "jmp *%rcx"
+#endif
+__attribute__((naked, noinline))
+static int chanrt__ctx_detour(void *a __attribute__((unused)), void *b __attribute__((unused)),
+                              void *c __attribute__((unused)), int d __attribute__((unused)),
+                              chanrt__ctx_parking *fn __attribute__((unused))) {
+    __asm__("subq  $8, %rsp\n\t"
+            ".cfi_adjust_cfa_offset 8\n\t"
+            "call  *%r8\n\t"
+            "addq  $8, %rsp\n\t"
+            ".cfi_adjust_cfa_offset -8\n\t"
+            "popq  %rcx\n\t"
+            ".cfi_adjust_cfa_offset -8\n\t"
+            CHANRT__JUMP);
+}
+#else
+static inline int chanrt__ctx_detour(void *a, void *b, void *c, int d, chanrt__ctx_parking *fn) {
+    return fn(a, b, c, d);
+}
+#endif
 
 // Makes ctx start entry() at `top` of a fresh stack; entry never returns.
 static void chanrt__ctx_init(struct chanrt__ctx *ctx, char *low, char *top, void (*entry)(void)) {
@@ -3425,8 +3498,10 @@ static int chanrt__task_run(struct chanrt__task *t) {
 enum {
     CHANRT__MAX_WORKERS = 1024,
     CHANRT__LIFO_BUDGET = 64,      // hand-offs in a row while others wait in the queue
+    CHANRT__YIELDS = 2,            // of the only processor before sleeping (tests/bench: foreign)
     CHANRT__LOOK_EVERY = 32,       // most picks between two looks at clock and shared queue
-    CHANRT__STEAL_MOST = 256,      // tasks taken by one theft
+    CHANRT__STEAL_MOST = 64,       // started tasks taken by one theft; the owner waits meanwhile
+    CHANRT__STEAL_LEAVE = 16,      // tasks yet to start that a theft leaves
     CHANRT__TASK_BATCH = 64,       // records moved between a worker and the shared list
     CHANRT__STACK_KEEP = 64,       // free stacks a worker keeps per class
     CHANRT__ID_BATCH = 16,         // task ids a worker takes at a time
@@ -3435,10 +3510,14 @@ enum {
     CHANRT__IDLE_ONE = 1,          // the announcement: idle workers in the low half,
     CHANRT__SPIN_ONE = 1 << 16     // searching workers in the high half
 };
+#ifndef CHANRT__PATIENCE
+#define CHANRT__PATIENCE 5000
+#endif
 static const int64_t chanrt__sched_short = 4000;        // ns a task runs on average to be short
 // A theft stops the victim for a moment: 10 us on a virtual machine with membarrier.
 static const uint64_t chanrt__sched_theft = 40000;      // ns of queued work that is worth one
 static const int64_t chanrt__sched_theft_rest = 100000; // ns until one that may not be worth it
+static const int64_t chanrt__sched_patience = CHANRT__PATIENCE; // ns a thief waits to be let in
 static const int64_t chanrt__sched_spin = 20000;        // ns an idle worker searches
 static const int64_t chanrt__sched_watch_min = 200000;  // ns between looks at busy workers
 static const int64_t chanrt__sched_watch_max = 2000000;
@@ -3483,7 +3562,9 @@ struct chanrt__worker {
     } stacks[CHANRT__STACK_CLASSES];
 
     // Others'.
-    uint32_t a_request CHANRT__ALIGNED(64); // biased lock: a thief wants in
+    uint64_t a_request CHANRT__ALIGNED(64); // biased lock: the ticket of a thief who wants in
+    uint64_t a_granted CHANRT__ALIGNED(64); // the one the owner has let in
+    uint64_t ticket;                  // the last one given out (a_thief)
     uint32_t a_thief;                 // one thief at a time
     uint32_t a_wake CHANRT__ALIGNED(64); // the word the worker sleeps on
     bool idle;                        // on the idle list (pool mutex)
@@ -3536,14 +3617,18 @@ static inline struct chanrt__worker *chanrt__sched_self(void) {
     return (struct chanrt__worker *)chanrt__os_self()->worker;
 }
 
-// --- the biased lock on a worker's queue. The owner pays two plain stores and a load; a thief
-// pays for both with a fence in every running thread. [bias]
+// --- the biased lock on a worker's queue. The owner pays two plain stores and a load. A thief
+// asks, and the owner lets it in when it comes by, which is soon while its tasks are short; for
+// one that does not come by the thief pays with a fence in every running thread. [bias]
 
 CHANRT__NOINLINE static void chanrt__sched_enter_slow(struct chanrt__worker *w) {
     w->robbed = true;
     do {
+        uint64_t ticket;
         chanrt__atom_store_rel(&w->a_in, 0); // [bias] let the thief in
-        for (int i = 0; chanrt__atom_load_acq(&w->a_request) != 0; i++) { // [bias] its theft
+        for (int i = 0; (ticket = chanrt__atom_load_acq(&w->a_request)) != 0; i++) { // [bias]
+            // The owner of this ticket knows: until it is taken back the queue is not touched here.
+            chanrt__atom_store_rel(&w->a_granted, ticket); // [bias]
             chanrt__atom_pause();
             if (i % 64 == 63) sched_yield();
         }
@@ -3677,12 +3762,16 @@ static void chanrt__sched_rouse_any(void) {
 
 // After work became visible: one searcher is enough, and enough to find all of it, because a
 // searcher that finds work wakes the next (chanrt__sched_stop_search).
-static inline void chanrt__sched_announce_work(void) {
-    chanrt__os_light_fence();
+static inline void chanrt__sched_announce(void) {
     uint32_t a = chanrt__atom_load(&chanrt__pool.a_announce);
     if (CHANRT__LIKELY((a & 0xffff) == 0 || a >= CHANRT__SPIN_ONE)) return;
     if (chanrt__atom_cas_acqrel(&chanrt__pool.a_announce, a, a + CHANRT__SPIN_ONE)) // [idle]
         chanrt__sched_rouse_any();
+}
+
+static inline void chanrt__sched_announce_work(void) {
+    chanrt__os_light_fence();
+    chanrt__sched_announce();
 }
 
 static void chanrt__sched_push_shared(struct chanrt__task *first, struct chanrt__task *last,
@@ -3697,7 +3786,8 @@ static void chanrt__sched_push_shared(struct chanrt__task *first, struct chanrt_
                            chanrt__atom_load(&chanrt__pool.a_shared_len) + n);
     }
     chanrt__os_unlock(&chanrt__pool.a_shared_lock);
-    chanrt__sched_announce_work();
+    chanrt__atom_fence_seq(); // [fence] a searcher that we trust in sees it when it stops
+    chanrt__sched_announce();
 }
 
 // A pinned task goes to its own worker, wherever it is made ready.
@@ -3728,7 +3818,7 @@ static bool chanrt__sched_worth(struct chanrt__worker *v) {
 }
 
 // A ready task to the end of w's queue. Someone searching gets a long one at once.
-static void chanrt__sched_push(struct chanrt__worker *w, struct chanrt__task *t) {
+CHANRT__NOINLINE static void chanrt__sched_push(struct chanrt__worker *w, struct chanrt__task *t) {
     if (chanrt__atom_load(&chanrt__pool.a_announce) >= CHANRT__SPIN_ONE &&
         chanrt__sched_long(w)) {
         chanrt__sched_push_shared(t, t, 1);
@@ -3741,15 +3831,19 @@ static void chanrt__sched_push(struct chanrt__worker *w, struct chanrt__task *t)
     chanrt__sched_announce_work();
 }
 
+CHANRT__NOINLINE static void chanrt__sched_announce_long(void) {
+    chanrt__sched_announce_work();
+}
+
 // Makes t the next task w runs; who was to be next goes to the queue.
-static void chanrt__sched_push_next(struct chanrt__worker *w, struct chanrt__task *t) {
+CHANRT__INLINE void chanrt__sched_push_next(struct chanrt__worker *w, struct chanrt__task *t) {
     chanrt__atom_store(&w->a_tick, chanrt__atom_load(&w->a_tick) + 1);
     chanrt__sched_enter(w);
     struct chanrt__task *old = chanrt__atom_load(&w->a_next);
     chanrt__atom_store(&w->a_next, t);
     chanrt__sched_leave(w);
     if (old != NULL) chanrt__sched_push(w, old);
-    else if (chanrt__sched_long(w)) chanrt__sched_announce_work();
+    else if (CHANRT__UNLIKELY(chanrt__sched_long(w))) chanrt__sched_announce_long();
 }
 
 // --- the program's own threads, and the end of all hope
@@ -3819,9 +3913,11 @@ static void chanrt__sched_check_stuck(void) {
 // Blocks the calling thread until notified, or the deadline. Returns false on the deadline.
 static bool chanrt__sched_thread_block(int64_t deadline) {
     struct chanrt__os_thread *self = chanrt__os_self();
-    for (int i = 0; i < 200 && chanrt__atom_load(&chanrt__pool.a_cpus) > 1; i++) {
+    bool alone = chanrt__atom_load(&chanrt__pool.a_cpus) == 1;
+    for (int i = 0; i < (alone ? CHANRT__YIELDS : 200); i++) {
         if (chanrt__atom_load_acq(&self->a_park) == CHANRT__NOTIFIED) break; // [wake]
-        chanrt__atom_pause();
+        if (alone) sched_yield(); // only then can a worker answer
+        else chanrt__atom_pause();
     }
     uint32_t state = deadline == CHANRT__FOREVER ? CHANRT__PARKED : CHANRT__PARKED_TIMED;
     pthread_mutex_lock(&chanrt__pool.mutex);
@@ -3871,25 +3967,30 @@ static void chanrt__sched_thread_unblock(struct chanrt__os_thread *thread) {
     if (old != CHANRT__EMPTY) chanrt__os_wake(word);
 }
 
-// Makes whoever waited ready to run. The caller touches nothing of its wait afterwards (M1).
-static void chanrt__sched_ready(uintptr_t owner) {
-    if (owner & 1) {
+// A thread, a pinned task, or a task made ready from outside the pool.
+CHANRT__NOINLINE static void chanrt__sched_ready_far(uintptr_t owner) {
+    struct chanrt__task *t = (struct chanrt__task *)owner;
+    if (owner & 1)
         chanrt__sched_thread_unblock((struct chanrt__os_thread *)(owner & ~(uintptr_t)1));
-        return;
-    }
+    else if ((t->flags & CHANRT__PINNED) && t->stack != NULL) chanrt__sched_push_pinned(t);
+    else if (chanrt__sched_self() != NULL) chanrt__sched_push_next(chanrt__sched_self(), t);
+    else chanrt__sched_push_shared(t, t, 1);
+}
+
+// Makes whoever waited ready to run. The caller touches nothing of its wait afterwards (M1).
+CHANRT__INLINE void chanrt__sched_ready(uintptr_t owner) {
     struct chanrt__task *t = (struct chanrt__task *)owner;
     struct chanrt__worker *w = chanrt__sched_self();
-    if (CHANRT__UNLIKELY((t->flags & CHANRT__PINNED) && t->stack != NULL))
-        chanrt__sched_push_pinned(t);
-    else if (w != NULL) chanrt__sched_push_next(w, t);
-    else chanrt__sched_push_shared(t, t, 1);
+    if (CHANRT__UNLIKELY((owner & 1) || w == NULL || (t->flags & CHANRT__PINNED)))
+        chanrt__sched_ready_far(owner);
+    else chanrt__sched_push_next(w, t);
 }
 
 // --- picking
 
 // The hand-off slot, then the youngest task yet to start, then the queue; which comes first when
 // the budget is used up.
-static inline struct chanrt__task *chanrt__sched_pop(struct chanrt__worker *w) {
+CHANRT__INLINE struct chanrt__task *chanrt__sched_pop(struct chanrt__worker *w) {
     chanrt__sched_enter(w);
     struct chanrt__task *t = NULL;
     if (w->budget > 0 || w->head == NULL) {
@@ -3907,7 +4008,7 @@ static inline struct chanrt__task *chanrt__sched_pop(struct chanrt__worker *w) {
 }
 
 // What a task's stack may pick. NULL: go to the base stack, where there is time to look around.
-static inline struct chanrt__task *chanrt__sched_pick(struct chanrt__worker *w) {
+CHANRT__INLINE struct chanrt__task *chanrt__sched_pick(struct chanrt__worker *w) {
     uint32_t tick = chanrt__atom_load(&w->a_tick) + 1;
     chanrt__atom_store(&w->a_tick, tick);
     if (CHANRT__UNLIKELY(tick - w->looked >= w->look_every ||
@@ -3936,20 +4037,18 @@ static void chanrt__sched_prepare(struct chanrt__worker *w, struct chanrt__task 
 
 // Leaves the context `from` for t, or for the base stack when t is NULL or cannot be run from
 // here; then clears *word.
-static inline void chanrt__sched_switch(struct chanrt__worker *w, struct chanrt__ctx *from,
+CHANRT__INLINE void chanrt__sched_switch(struct chanrt__worker *w, struct chanrt__ctx *from,
                                         struct chanrt__task *t, uint32_t *word, bool dying) {
     struct chanrt__ctx *to = &w->base;
-    chanrt__atom_store(&w->a_current, NULL);
-    if (t != NULL) {
-        if (CHANRT__LIKELY(chanrt__atom_load_acq(&t->a_on_cpu) == 0 && // [saved]
-                           chanrt__sched_has_stack(w, t))) {
-            if (t->stack == NULL) chanrt__sched_prepare(w, t);
-            chanrt__atom_store(&w->a_current, t);
-            to = &t->ctx;
-            chanrt__atom_store(&w->a_switches, w->a_switches + 1);
-        } else {
-            w->pending = t;
-        }
+    if (CHANRT__LIKELY(t != NULL && chanrt__atom_load_acq(&t->a_on_cpu) == 0 && // [saved]
+                       chanrt__sched_has_stack(w, t))) {
+        if (CHANRT__UNLIKELY(t->stack == NULL)) chanrt__sched_prepare(w, t);
+        chanrt__atom_store(&w->a_current, t);
+        to = &t->ctx;
+        chanrt__atom_store(&w->a_switches, w->a_switches + 1);
+    } else {
+        if (t != NULL) w->pending = t;
+        chanrt__atom_store(&w->a_current, NULL);
     }
     chanrt__ctx_switch(from, to, word, dying);
 }
@@ -3957,7 +4056,7 @@ static inline void chanrt__sched_switch(struct chanrt__worker *w, struct chanrt_
 // Parks the task running on w; *word is cleared once its registers are saved: the lock of the one
 // thing it waits for, or its own a_on_cpu when several may wake it (model/park.pml). Returns
 // when it has been made ready, perhaps on another worker. Keeps errno.
-static inline void chanrt__sched_park_plain(struct chanrt__worker *w, uint32_t *word) {
+CHANRT__INLINE void chanrt__sched_park_plain(struct chanrt__worker *w, uint32_t *word) {
     struct chanrt__task *t = w->a_current;
     int error = *w->error;
     chanrt__atom_store(&w->a_parks, w->a_parks + 1);
@@ -3979,7 +4078,7 @@ CHANRT__NOINLINE static void chanrt__sched_park_handling(struct chanrt__worker *
     *chanrt__sched_self()->exceptions = kept;
 }
 
-static inline void chanrt__sched_park(struct chanrt__worker *w, uint32_t *word) {
+CHANRT__INLINE void chanrt__sched_park(struct chanrt__worker *w, uint32_t *word) {
     struct chanrt__os_exceptions *e = w->exceptions;
     if (CHANRT__UNLIKELY(e != NULL) && (e->caught != NULL || e->uncaught != 0))
         chanrt__sched_park_handling(w, word);
@@ -4024,7 +4123,7 @@ static void chanrt__sched_finish(struct chanrt__worker *w, struct chanrt__task *
 
 // What every task stack runs: one task after the other for as long as the next one has not
 // started yet and can use this same stack, still warm.
-static void chanrt__sched_task_main(void) {
+CHANRT__NOINLINE static void chanrt__sched_task_main(void) {
     struct chanrt__worker *w = chanrt__sched_self();
     struct chanrt__task *t = w->a_current;
     if (!(t->flags & CHANRT__EXITED)) chanrt__ctx_arrived(NULL);
@@ -4194,13 +4293,13 @@ static struct chanrt__task *chanrt__sched_take_pinned(struct chanrt__worker *w) 
     return t;
 }
 
-// Cuts off what a thief takes: of the tasks yet to start all but the youngest few hundred, else
-// the older half of those that wait, else the hand-off slot.
+// Cuts off what a thief takes: of the tasks yet to start all but the youngest few, else the older
+// half of those that wait, else the hand-off slot.
 static struct chanrt__sched_list chanrt__sched_cut(struct chanrt__worker *v) {
     struct chanrt__sched_list cut = { NULL, NULL, 0, v->fresh_len > 1 || v->head == NULL };
     if (cut.fresh && v->fresh != NULL) {
         uint32_t keep = v->fresh_len / 2;
-        if (keep > CHANRT__STEAL_MOST) keep = CHANRT__STEAL_MOST;
+        if (keep > CHANRT__STEAL_LEAVE) keep = CHANRT__STEAL_LEAVE;
         struct chanrt__task **at = &v->fresh, *youngest = NULL;
         for (uint32_t i = 0; i < keep; i++) youngest = *at, at = &youngest->next;
         cut.first = *at;
@@ -4224,15 +4323,26 @@ static struct chanrt__sched_list chanrt__sched_cut(struct chanrt__worker *v) {
     return cut;
 }
 
+// Asks to be let into the victim's queue; the caller holds a_thief.
+static bool chanrt__sched_let_in(struct chanrt__worker *victim) {
+    uint64_t ticket = ++victim->ticket;
+    chanrt__atom_store_rel(&victim->a_request, ticket); // [bias]
+    for (int64_t until = chanrt_now() + chanrt__sched_patience; chanrt_now() < until;)
+        for (int i = 0; i < 8; i++) {
+            if (chanrt__atom_load_acq(&victim->a_granted) == ticket) return true; // [bias]
+            chanrt__atom_pause();
+        }
+    chanrt__os_heavy_fence(); // the owner sees the request, or we see it inside
+    for (int i = 0; i < 1000 && chanrt__atom_load(&victim->a_in) != 0; i++) chanrt__atom_pause();
+    return chanrt__atom_load_acq(&victim->a_in) == 0; // [bias]
+}
+
 // Steals from the victim. The first task taken is returned, the rest is queued here.
 static struct chanrt__task *chanrt__sched_rob(struct chanrt__worker *w,
                                               struct chanrt__worker *victim) {
     if (chanrt__atom_swap_acq(&victim->a_thief, 1) != 0) return NULL; // [thief]
     struct chanrt__sched_list cut = { NULL, NULL, 0, false };
-    chanrt__atom_store(&victim->a_request, 1);
-    chanrt__os_heavy_fence(); // the owner sees the request, or we see it inside
-    for (int i = 0; i < 1000 && chanrt__atom_load(&victim->a_in) != 0; i++) chanrt__atom_pause();
-    if (chanrt__atom_load_acq(&victim->a_in) == 0) cut = chanrt__sched_cut(victim); // [bias]
+    if (chanrt__sched_let_in(victim)) cut = chanrt__sched_cut(victim);
     chanrt__atom_store_rel(&victim->a_request, 0); // [bias]
     chanrt__atom_store_rel(&victim->a_thief, 0);   // [thief]
     struct chanrt__task *first = cut.first;
@@ -4443,7 +4553,9 @@ static void chanrt__sched_stop_search(struct chanrt__worker *w) {
     uint32_t a = chanrt__atom_add_seq(&chanrt__pool.a_announce, // [idle]
                                       (uint32_t)-CHANRT__SPIN_ONE) - CHANRT__SPIN_ONE;
     if (a >= CHANRT__SPIN_ONE || (a & 0xffff) == 0) return;
-    chanrt__os_heavy_fence(); // whoever saw us searching has stored what he pushed
+    // Whoever pushed and saw us searching wakes nobody. Shared work is visible by now, since it is
+    // pushed with a fence; of a worker's own queue the last store may be missed, and a heavy fence
+    // here would cost every hand-over between threads more than the keeper's next look.
     bool more = chanrt__sched_rescan(w);
     pthread_mutex_lock(&chanrt__pool.mutex);
     if (chanrt__pool.keeper == NULL) more = true;
@@ -4455,7 +4567,8 @@ static void chanrt__sched_stop_search(struct chanrt__worker *w) {
 // Searches for a while, then sleeps, until there is a task or the pool stops (NULL).
 static struct chanrt__task *chanrt__sched_search(struct chanrt__worker *w) {
     struct chanrt__task *t = NULL;
-    bool spin = true;
+    bool spin = true, alone = chanrt__pool.a_cpus == 1;
+    int yields = CHANRT__YIELDS;
     chanrt__atom_add_seq(&chanrt__pool.a_announce, CHANRT__SPIN_ONE); // [idle]
     while (t == NULL && !chanrt__atom_load(&chanrt__pool.a_stop)) {
         int64_t start = chanrt_now(), looked = start, now = start;
@@ -4469,8 +4582,10 @@ static struct chanrt__task *chanrt__sched_search(struct chanrt__worker *w) {
             if (look && chanrt__poll_open()) chanrt__sched_poll(w);
             t = chanrt__sched_find(w);
             if (t == NULL) t = chanrt__sched_steal(w, look);
-            if (t != NULL || !spin || now - start >= chanrt__sched_spin) break;
-            for (int i = 0; i < 32; i++) chanrt__atom_pause();
+            if (t != NULL || (alone ? yields-- <= 0 : !spin || now - start >= chanrt__sched_spin))
+                break;
+            if (alone) sched_yield(); // only then can a thread outside bring work
+            else for (int i = 0; i < 32; i++) chanrt__atom_pause();
             now = chanrt_now();
             look = now - looked >= 3000; // an owner that has not picked for 3 us computes
             if (look) looked = now;
@@ -4506,7 +4621,7 @@ static bool chanrt__sched_make_runnable(struct chanrt__worker *w, struct chanrt_
     return false;
 }
 
-static void *chanrt__sched_worker_main(void *arg) {
+CHANRT__NOINLINE static void *chanrt__sched_worker_main(void *arg) {
     struct chanrt__worker *w = (struct chanrt__worker *)arg;
     struct chanrt__os_thread *self = chanrt__os_self();
     self->worker = w;
@@ -4779,13 +4894,10 @@ CHANRT_API int chanrt_x_spawn_fn(const chanrt_x_site *site, const chanrt_x_how *
                           CHANRT__ALIGNOF(struct chanrt__sched_call));
 }
 
-CHANRT_API void chanrt_task_yield(void) {
-    struct chanrt__worker *w = chanrt__sched_self();
-    if (w == NULL) {
-        sched_yield();
-        return;
-    }
+CHANRT__NOINLINE static int chanrt__sched_yield(void *worker, void *b, void *c, int d) {
+    struct chanrt__worker *w = (struct chanrt__worker *)worker;
     struct chanrt__task *t = w->a_current;
+    (void)b, (void)c, (void)d;
     chanrt__atom_store(&t->a_on_cpu, 1); // in the queue before its registers are saved
     if (t->flags & CHANRT__PINNED) {
         chanrt__sched_push_pinned(t);
@@ -4795,6 +4907,13 @@ CHANRT_API void chanrt_task_yield(void) {
         chanrt__sched_leave(w);
     }
     chanrt__sched_park(w, &t->a_on_cpu);
+    return 0;
+}
+
+CHANRT_API void chanrt_task_yield(void) {
+    struct chanrt__worker *w = chanrt__sched_self();
+    if (w == NULL) sched_yield();
+    else chanrt__ctx_detour(w, NULL, NULL, 0, chanrt__sched_yield);
 }
 
 CHANRT_API uint64_t chanrt_task_id(void) {
@@ -4848,20 +4967,21 @@ struct chanrt__waiter {
     struct chanrt__wait *wait;
     void *ptr;            // where the value is, or goes
     int index;            // the node's, for wait.chosen
-    bool linked;
+    uint32_t linked;
 };
 
-static inline void chanrt__wait_begin(struct chanrt__wait *wait, struct chanrt__waiter *nodes,
-                               bool shared) {
+CHANRT__INLINE void chanrt__wait_begin(struct chanrt__wait *wait, struct chanrt__waiter *nodes,
+                                       bool shared) {
+    struct chanrt__os_thread *self = chanrt__os_self();
+    struct chanrt__worker *w = (struct chanrt__worker *)self->worker;
     wait->a_claim = CHANRT__BUSY;
     wait->shared = shared;
     wait->timed_out = false;
     wait->chosen = -1;
     wait->err = 0;
+    wait->worker = w;
     wait->nodes = nodes;
     wait->count = 0;
-    struct chanrt__os_thread *self = chanrt__os_self();
-    struct chanrt__worker *w = wait->worker = (struct chanrt__worker *)self->worker;
     wait->owner = w != NULL ? (uintptr_t)w->a_current : (uintptr_t)self | 1;
     chanrt__atom_grant(wait);
     // From its first node on others may wake it, before it has parked.
@@ -4874,8 +4994,8 @@ static void chanrt__wait_open(struct chanrt__wait *wait) {
 }
 
 // Appends the next node of the wait to q, whose lock is held.
-static inline void chanrt__wait_enqueue(struct chanrt__wait *wait, struct chanrt_x_queue *q,
-                                 uint32_t *lock, void *ptr, int index) {
+CHANRT__INLINE void chanrt__wait_enqueue(struct chanrt__wait *wait, struct chanrt_x_queue *q,
+                                         uint32_t *lock, void *ptr, int index) {
     struct chanrt__waiter *n = &wait->nodes[wait->count++];
     n->next = NULL;
     n->prev = q->last;
@@ -4930,9 +5050,9 @@ enum chanrt__take {
 
 // Takes the first waiter of q that can still be woken. `mine`: the caller's own wait, when it has
 // nodes queued already; it never meets itself.
-static enum chanrt__take chanrt__wait_take(struct chanrt_x_queue *q,
-                                           const struct chanrt__wait *mine,
-                                           struct chanrt__waiter **out) {
+static enum chanrt__take chanrt__wait_take_any(struct chanrt_x_queue *q,
+                                               const struct chanrt__wait *mine,
+                                               struct chanrt__waiter **out) {
     for (struct chanrt__waiter *n = chanrt__atom_load(&q->a_first), *next; n != NULL; n = next) {
         next = n->next;
         struct chanrt__wait *peer = n->wait;
@@ -4961,6 +5081,26 @@ static bool chanrt__wait_take_node(struct chanrt__waiter *n) {
     return won;
 }
 
+// Takes the first waiter of q, which is plain.
+static inline void chanrt__wait_shift(struct chanrt_x_queue *q, struct chanrt__waiter *n) {
+    struct chanrt__waiter *next = n->next;
+    chanrt__atom_store_rel(&q->a_first, next); // [peek]
+    if (next != NULL) next->prev = NULL;
+    else q->last = NULL;
+    n->linked = false;
+}
+
+// The common case first: a plain wait's node at the head.
+CHANRT__INLINE enum chanrt__take chanrt__wait_take(struct chanrt_x_queue *q,
+                                                   const struct chanrt__wait *mine,
+                                                   struct chanrt__waiter **out) {
+    struct chanrt__waiter *n = chanrt__atom_load(&q->a_first);
+    if (CHANRT__UNLIKELY(n == NULL || n->wait->shared)) return chanrt__wait_take_any(q, mine, out);
+    chanrt__wait_shift(q, n);
+    *out = n;
+    return CHANRT__TAKE_ONE;
+}
+
 // Takes every waiter of q, appended to a list in their order. False: one is busy; let go of the
 // lock and come again for the rest.
 static bool chanrt__wait_take_all(struct chanrt_x_queue *q, struct chanrt__waiter **first,
@@ -4986,6 +5126,13 @@ static void chanrt__wait_finish(struct chanrt__waiter *n, int err) {
     chanrt__sched_ready(wait->owner);
 }
 
+// The same for a plain wait that ended well: its fields say so since chanrt__wait_begin. Returns 0,
+// for the tail of a function that does.
+CHANRT__NOINLINE static int chanrt__wait_finish_plain(struct chanrt__waiter *n) {
+    chanrt__sched_ready(n->wait->owner);
+    return 0;
+}
+
 struct chanrt__wait_timer {
     struct chanrt__node node; // first, so that fire finds the rest
     struct chanrt__wait *wait;
@@ -5007,21 +5154,29 @@ static bool chanrt__wait_block_thread(struct chanrt__wait *wait, int64_t deadlin
     return chanrt__sched_thread_block(CHANRT__FOREVER); // claimed just now: the notice comes
 }
 
+CHANRT__NOINLINE static bool chanrt__wait_block_outside(struct chanrt__wait *wait, uint32_t *lock,
+                                                        int64_t deadline,
+                                                        enum chanrt__reason reason,
+                                                        const void *object) {
+    struct chanrt__os_thread *self = (struct chanrt__os_thread *)(wait->owner & ~(uintptr_t)1);
+    self->reason = (int)reason; // read once it is on the list
+    self->object = object;
+    if (!wait->shared) chanrt__os_unlock(lock);
+    bool served = chanrt__wait_block_thread(wait, deadline);
+    chanrt__atom_take(wait);
+    return served;
+}
+
 // Blocks until the wait is finished by a waker (true) or the deadline claims it (false). A wait
 // with one source holds its lock, which is released once nobody can miss the sleeper; a shared
 // wait holds none, and only a shared one may have a deadline.
-static inline bool chanrt__wait_block(struct chanrt__wait *wait, uint32_t *lock, int64_t deadline,
-                               enum chanrt__reason reason, const void *object) {
+// Inlined where it is called all the time; that function must not be (CHANRT__NOINLINE).
+CHANRT__INLINE bool chanrt__wait_block_here(struct chanrt__wait *wait, uint32_t *lock,
+                                            int64_t deadline, enum chanrt__reason reason,
+                                            const void *object) {
     struct chanrt__worker *w = wait->worker;
-    if (w == NULL) {
-        struct chanrt__os_thread *self = (struct chanrt__os_thread *)(wait->owner & ~(uintptr_t)1);
-        self->reason = (int)reason; // read once it is on the list
-        self->object = object;
-        if (!wait->shared) chanrt__os_unlock(lock);
-        bool served = chanrt__wait_block_thread(wait, deadline);
-        chanrt__atom_take(wait);
-        return served;
-    }
+    if (CHANRT__UNLIKELY(w == NULL))
+        return chanrt__wait_block_outside(wait, lock, deadline, reason, object);
     struct chanrt__task *t = w->a_current;
     struct chanrt__wait_timer timer;
     chanrt__atom_store(&t->u.run.a_object, (void *)(uintptr_t)object);
@@ -5039,6 +5194,12 @@ static inline bool chanrt__wait_block(struct chanrt__wait *wait, uint32_t *lock,
     chanrt__atom_store(&t->a_reason, (uint8_t)CHANRT__NOT_WAITING);
     chanrt__atom_take(wait);
     return !wait->timed_out;
+}
+
+CHANRT__NOINLINE static bool chanrt__wait_block(struct chanrt__wait *wait, uint32_t *lock,
+                                                int64_t deadline, enum chanrt__reason reason,
+                                                const void *object) {
+    return chanrt__wait_block_here(wait, lock, deadline, reason, object);
 }
 
 // The caller found a case ready itself, while still queueing.
@@ -5066,7 +5227,7 @@ CHANRT_API void chanrt_task_sleep(int64_t ns) {
 
 //------------------------------------------------------------------------------
 // >>chan    Channels: one lock, one ring, two queues of waiters.
-//   uses    port fail atom os sched wait
+//   uses    port fail atom os ctx sched wait
 //   owns    struct chanrt__chan; no other room writes its fields but >>timer's one value
 //   lock    a_lock; never two at once; held over a park only for the switch to release it
 //   laws    C1 count <= cap. C2 a value in the buffer: no unclaimed receiver waits.
@@ -5081,6 +5242,7 @@ struct chanrt__chan {
     uint32_t a_version;      // changes after whatever may make a case ready, for >>select
     uint32_t a_refs;
     uint8_t a_closed;
+    bool quick;              // open, and elements of 4 or 8 bytes: the short way in and out
     bool zombie;             // freed, but selects have yet to leave
     size_t elem, cap, a_count;
     size_t head, tail, size; // byte offsets into the ring, its size
@@ -5153,12 +5315,19 @@ static inline void chanrt__chan_zero(void *to, size_t size) {
 #endif
 }
 
+// The same as chanrt__chan_copy for a quick channel.
+static inline void chanrt__chan_move(void *to, const void *from, size_t size) {
+    __asm__("" : "+r"(to), "+r"(from));
+    if (CHANRT__LIKELY(size == 8)) memcpy(to, from, 8);
+    else memcpy(to, from, 4);
+}
+
 static inline void chanrt__chan_changed(struct chanrt__chan *c) {
     chanrt__atom_store_rel(&c->a_version, chanrt__atom_load(&c->a_version) + 1); // [peek]
 }
 
-static inline void chanrt__chan_put(struct chanrt__chan *c, const void *value) {
-    chanrt__chan_copy(c->ring + c->tail, value, c->elem);
+// A value has been copied to the tail of the ring.
+static inline void chanrt__chan_put(struct chanrt__chan *c) {
     chanrt__atom_pass(c->ring + c->tail);
     c->tail += c->elem;
     if (c->tail == c->size) c->tail = 0;
@@ -5166,8 +5335,8 @@ static inline void chanrt__chan_put(struct chanrt__chan *c, const void *value) {
     chanrt__chan_changed(c);
 }
 
-static inline void chanrt__chan_pull(struct chanrt__chan *c, void *ptr) {
-    if (ptr != NULL) chanrt__chan_copy(ptr, c->ring + c->head, c->elem);
+// The value at the head of the ring has been copied out, or is given up.
+static inline void chanrt__chan_pull(struct chanrt__chan *c) {
     chanrt__atom_pass(c->ring + c->head);
     c->head += c->elem;
     if (c->head == c->size) c->head = 0;
@@ -5198,7 +5367,8 @@ static inline enum chanrt__step chanrt__chan_offer_locked(struct chanrt__chan *c
         if (take == CHANRT__TAKE_BUSY) return CHANRT__STEP_AGAIN;
     }
     if (c->a_count == c->cap) return CHANRT__STEP_WAIT;
-    chanrt__chan_put(c, value);
+    chanrt__chan_copy(c->ring + c->tail, value, c->elem);
+    chanrt__chan_put(c);
     return CHANRT__STEP_DONE;
 }
 
@@ -5214,9 +5384,10 @@ static inline enum chanrt__step chanrt__chan_accept_locked(struct chanrt__chan *
         if (take == CHANRT__TAKE_ONE) {
             chanrt__atom_take((*peer)->wait);
             chanrt__chan_rotate(c, ptr, (*peer)->ptr);
-        } else {
-            chanrt__chan_pull(c, ptr);
+            return CHANRT__STEP_DONE;
         }
+        if (ptr != NULL) chanrt__chan_copy(ptr, c->ring + c->head, c->elem);
+        chanrt__chan_pull(c);
         return CHANRT__STEP_DONE;
     }
     if (take == CHANRT__TAKE_ONE) return CHANRT__STEP_DONE;
@@ -5242,27 +5413,30 @@ static inline void chanrt__chan_received(size_t elem, bool buffered, void *ptr,
 }
 
 // Queues the caller, who holds the lock, and blocks until somebody finishes its operation.
-CHANRT__NOINLINE static int chanrt__chan_block(struct chanrt__chan *c, struct chanrt_x_queue *q,
-                                               void *ptr, enum chanrt__reason reason) {
+CHANRT__NOINLINE static int chanrt__chan_block(void *chan, void *queue, void *ptr, int reason) {
+    struct chanrt__chan *c = (struct chanrt__chan *)chan;
+    struct chanrt_x_queue *q = (struct chanrt_x_queue *)queue;
     struct chanrt__wait wait;
     struct chanrt__waiter node;
     chanrt__wait_begin(&wait, &node, false);
     chanrt__wait_enqueue(&wait, q, &c->a_lock, ptr, 0);
     chanrt__chan_changed(c);
     if (CHANRT_CHECK) chanrt__chan_check(c);
-    chanrt__wait_block(&wait, &c->a_lock, CHANRT__FOREVER, reason, c);
+    chanrt__wait_block_here(&wait, &c->a_lock, CHANRT__FOREVER, (enum chanrt__reason)reason, c);
     return wait.err;
 }
 
 // The life of a value, one half: to a waiting receiver, or into the ring, or wait here with it.
-static inline int chanrt__chan_send(struct chanrt__chan *c, const void *value, bool block) {
+// The long way, for all that chanrt__chan_send does not do itself; the caller holds the lock.
+CHANRT__NOINLINE static int chanrt__chan_send_unlock(struct chanrt__chan *c, const void *value,
+                                                     bool block) {
     const size_t elem = c->elem;
-    for (uint32_t tries = 0;; chanrt__os_back_off(&tries)) {
+    for (uint32_t tries = 0;; chanrt__os_lock(&c->a_lock)) {
         struct chanrt__waiter *peer = NULL;
-        chanrt__os_lock(&c->a_lock);
         enum chanrt__step step = chanrt__chan_offer_locked(c, value, NULL, &peer);
         if (step == CHANRT__STEP_WAIT && block)
-            return chanrt__chan_block(c, &c->sendq, (void *)(uintptr_t)value, CHANRT__WAIT_SEND);
+            return chanrt__ctx_detour(c, &c->sendq, (void *)(uintptr_t)value, CHANRT__WAIT_SEND,
+                                      chanrt__chan_block);
         chanrt__chan_unlock(c); // the last touch of c: a receiver may free it (M1)
         if (CHANRT__LIKELY(step == CHANRT__STEP_DONE)) {
             if (peer != NULL) chanrt__chan_sent(elem, value, peer);
@@ -5270,19 +5444,50 @@ static inline int chanrt__chan_send(struct chanrt__chan *c, const void *value, b
         }
         if (step == CHANRT__STEP_CLOSED) return EPIPE;
         if (step == CHANRT__STEP_WAIT) return EAGAIN;
+        chanrt__os_back_off(&tries);
     }
 }
 
+CHANRT__NOINLINE static int chanrt__chan_send_contended(struct chanrt__chan *c, const void *value,
+                                                        bool block) {
+    chanrt__os_lock_slow(&c->a_lock);
+    return chanrt__chan_send_unlock(c, value, block);
+}
+
+// The short way has no calls but at its end, so it saves no registers.
+CHANRT__INLINE int chanrt__chan_send(struct chanrt__chan *c, const void *value, bool block) {
+    if (CHANRT__UNLIKELY(!chanrt__os_lock_try(&c->a_lock)))
+        return chanrt__chan_send_contended(c, value, block);
+    struct chanrt__waiter *receiver = c->recvq.a_first;
+    if (CHANRT__UNLIKELY(!c->quick)) return chanrt__chan_send_unlock(c, value, block);
+    if (receiver == NULL && c->a_count != c->cap) {
+        chanrt__chan_move(c->ring + c->tail, value, c->elem);
+        chanrt__chan_put(c);
+        chanrt__os_unlock(&c->a_lock);
+        return 0;
+    }
+    if (receiver == NULL && block)
+        return chanrt__ctx_detour(c, &c->sendq, (void *)(uintptr_t)value, CHANRT__WAIT_SEND,
+                                  chanrt__chan_block);
+    if (receiver == NULL || receiver->wait->shared)
+        return chanrt__chan_send_unlock(c, value, block);
+    chanrt__wait_shift(&c->recvq, receiver);
+    size_t elem = c->elem;
+    chanrt__os_unlock(&c->a_lock);
+    if (receiver->ptr != NULL) chanrt__chan_move(receiver->ptr, value, elem);
+    return chanrt__wait_finish_plain(receiver);
+}
+
 // The other half: from the ring, or from a waiting sender, or wait here for one.
-static inline int chanrt__chan_recv(struct chanrt__chan *c, void *ptr, bool block) {
+CHANRT__NOINLINE static int chanrt__chan_recv_unlock(struct chanrt__chan *c, void *ptr,
+                                                     bool block) {
     const size_t elem = c->elem;
     const bool buffered = c->cap != 0;
-    for (uint32_t tries = 0;; chanrt__os_back_off(&tries)) {
+    for (uint32_t tries = 0;; chanrt__os_lock(&c->a_lock)) {
         struct chanrt__waiter *peer = NULL;
-        chanrt__os_lock(&c->a_lock);
         enum chanrt__step step = chanrt__chan_accept_locked(c, ptr, NULL, &peer);
         if (step == CHANRT__STEP_WAIT && block)
-            return chanrt__chan_block(c, &c->recvq, ptr, CHANRT__WAIT_RECV);
+            return chanrt__ctx_detour(c, &c->recvq, ptr, CHANRT__WAIT_RECV, chanrt__chan_block);
         chanrt__chan_unlock(c);
         if (CHANRT__LIKELY(step == CHANRT__STEP_DONE)) {
             if (peer != NULL) chanrt__chan_received(elem, buffered, ptr, peer);
@@ -5293,7 +5498,36 @@ static inline int chanrt__chan_recv(struct chanrt__chan *c, void *ptr, bool bloc
             return EPIPE;
         }
         if (step == CHANRT__STEP_WAIT) return EAGAIN;
+        chanrt__os_back_off(&tries);
     }
+}
+
+CHANRT__NOINLINE static int chanrt__chan_recv_contended(struct chanrt__chan *c, void *ptr,
+                                                        bool block) {
+    chanrt__os_lock_slow(&c->a_lock);
+    return chanrt__chan_recv_unlock(c, ptr, block);
+}
+
+CHANRT__INLINE int chanrt__chan_recv(struct chanrt__chan *c, void *ptr, bool block) {
+    if (CHANRT__UNLIKELY(!chanrt__os_lock_try(&c->a_lock)))
+        return chanrt__chan_recv_contended(c, ptr, block);
+    struct chanrt__waiter *sender = c->sendq.a_first;
+    if (CHANRT__UNLIKELY(!c->quick)) return chanrt__chan_recv_unlock(c, ptr, block);
+    if (sender == NULL && c->a_count != 0) {
+        if (ptr != NULL) chanrt__chan_move(ptr, c->ring + c->head, c->elem);
+        chanrt__chan_pull(c);
+        chanrt__os_unlock(&c->a_lock);
+        return 0;
+    }
+    if (sender == NULL && block)
+        return chanrt__ctx_detour(c, &c->recvq, ptr, CHANRT__WAIT_RECV, chanrt__chan_block);
+    if (sender == NULL || sender->wait->shared || c->cap != 0)
+        return chanrt__chan_recv_unlock(c, ptr, block);
+    chanrt__wait_shift(&c->sendq, sender);
+    size_t elem = c->elem;
+    chanrt__os_unlock(&c->a_lock);
+    if (ptr != NULL) chanrt__chan_move(ptr, sender->ptr, elem);
+    return chanrt__wait_finish_plain(sender);
 }
 
 // Whether a case would find something to do, without the lock. Not closed at the second look
@@ -5332,6 +5566,7 @@ static int chanrt__chan_close(struct chanrt__chan *c) {
     }
     chanrt__atom_store_rel(&c->a_closed, 1); // [peek]
     chanrt__atom_grant(&c->a_closed);
+    c->quick = false;
     chanrt__chan_changed(c);
     bool held = false;
     for (uint32_t tries = 0; !chanrt__wait_take_all(&c->recvq, &receivers, &r_last) ||
@@ -5388,6 +5623,7 @@ static struct chanrt__chan *chanrt__chan_make(size_t elem, size_t align, size_t 
     struct chanrt__chan *c = (struct chanrt__chan *)at;
     memset(c, 0, sizeof *c);
     c->a_refs = 1;
+    c->quick = !CHANRT_CHECK && !CHANRT_TSAN_USER && (elem == 4 || elem == 8);
     c->elem = elem;
     c->cap = cap;
     c->size = elem * cap;
@@ -5995,7 +6231,7 @@ static bool chanrt__timer_disarm(struct chanrt_chan_timer *t) {
     if (c == NULL) return pending;
     chanrt__os_lock(&c->a_lock);
     if (c->a_count != 0) {
-        chanrt__chan_pull(c, NULL);
+        chanrt__chan_pull(c);
         pending = true;
     }
     chanrt__chan_unlock(c);
@@ -7813,10 +8049,10 @@ static void chanrt__rt_reclaim(struct chanrt__task *t) {
     struct chanrt__wait *wait = t->u.run.wait;
     for (int i = 0; i < wait->count; i++) {
         struct chanrt__waiter *n = &wait->nodes[i];
-        if (n->index == wait->chosen) continue;
+        if (n->index == wait->chosen || (!wait->shared && !n->linked)) continue;
         chanrt__os_lock(n->lock);
         if (wait->shared) chanrt__wait_leave(n);
-        else if (n->linked) chanrt__wait_unlink(n);
+        else chanrt__wait_unlink(n);
         chanrt__os_unlock(n->lock);
     }
     char *nodes = (char *)wait->nodes; // of a large select they are not on its stack

@@ -8,7 +8,7 @@
  *   at an owner that has not picked since the look before. keeper: the idle worker with a timeout; naps[w]: it has one.
  * Property, when nothing moves: an idle worker and work left mean that the keeper naps, and its looks then find the work;
  * own pinned work: its worker is not idle; an armed timer: the keeper sleeps no longer than that.
- *   BUG_NOFENCE    no heavy fence between announcement and rescan
+ *   BUG_NOFENCE    no heavy fence between announcement and rescan (wants PINNED)
  *   BUG_NORESCAN   no second look after the announcement
  *   BUG_LATEIDLE   second look first, announced after it
  *   BUG_LATECLEAR  a_wake cleared after the worker is on the idle list
@@ -21,7 +21,9 @@
  *   BUG_PRECOUNT   a rouse of one worker is counted as a searcher before it is known to be idle (wants PINNED)
  *   BUG_NOREARM    arming a timer does not look at the announcement (wants TIMER)
  * NW workers, NT other threads, BUDGET pushes by tasks, EARLY naps that end by themselves; PINNED, TIMER: what the first thread pushes instead.
- * PROMPT: shared and long work must not need a nap. It does unless STOPFENCE: a heavy fence in _stop_search.
+ *   BUG_LIGHTSHARE shared work is pushed with a light fence (wants PROMPT)
+ * PROMPT: long and shared work must not need a nap. With more than two workers a queue may, for _stop_search has no heavy
+ * fence: somebody's push to his own queue may trust in a searcher who stops before it is visible.
  */
 #ifndef NW
 #define NW 2
@@ -204,9 +206,6 @@ stop:
   ai = 0;
 #endif
   if :: ai ->
-#ifdef STOPFENCE
-     heavy();
-#endif
      rescan();
 #ifndef BUG_NOHEIR
      if :: keeper == NIL -> ai = 1 :: else fi;
@@ -238,7 +237,11 @@ proctype Thread(byte me) { byte v, ai, as;
         goto out
      :: else fi;
 #endif
-  bs[me] = 1; announce_work();
+  bs[me] = 1;
+#ifndef BUG_LIGHTSHARE
+  atomic { drain(me) };
+#endif
+  announce_work();
 out: skip }
 
 active proctype Drain() { byte p;                           /* the buffers drain by themselves */

@@ -87,7 +87,7 @@ static int length(const struct chanrt__task *t) {
 }
 
 TEST(thief_takes_the_older_half_of_those_that_wait) {
-    const int lengths[] = { 1, 2, 3, 10, 11, 2000 }, taken[] = { 1, 1, 2, 5, 6, 256 };
+    const int lengths[] = { 1, 2, 3, 10, 11, 2000 }, taken[] = { 1, 1, 2, 5, 6, 64 };
     for (int k = 0; k < 6; k++) {
         blank_workers();
         struct chanrt__task *t = some_tasks(lengths[k], &started);
@@ -102,7 +102,7 @@ TEST(thief_takes_the_older_half_of_those_that_wait) {
 }
 
 TEST(thief_leaves_the_youngest_that_have_yet_to_start) {
-    const int lengths[] = { 1, 2, 3, 10, 2000 }, kept[] = { 0, 1, 1, 5, 256 };
+    const int lengths[] = { 1, 2, 3, 10, 2000 }, kept[] = { 0, 1, 1, 5, 16 };
     for (int k = 0; k < 5; k++) {
         blank_workers();
         struct chanrt__task *t = some_tasks(lengths[k], NULL);
