@@ -53,7 +53,8 @@
 //     address of a thread-local across one. errno is taken care of (below).
 //   - The floating-point environment belongs to the worker; restore it before
 //     blocking if you change it.
-//   - fork() is for exec: the child has no workers.
+//   - fork() is for exec: the child has no workers. A call there that needs them stops it
+//     with one line.
 //
 // OPTIONS
 //
@@ -202,9 +203,9 @@ typedef struct chanrt_chan_case {
     void *x_ptr;
     int x_op;
     int x_place;
-    uint32_t x_version;
-    bool x_ready;
-    int err; // after the call, for the case that ran: 0, or EPIPE
+    uint32_t x_version, x_closes;
+    bool x_ready, x_io;
+    int err; // after the call, for the case that ran: 0, or EPIPE; see chanrt_on_io
 } chanrt_chan_case;
 
 // What macros expand to; not for hands.
@@ -218,7 +219,7 @@ typedef struct chanrt_x_how {
     void (*end)(void *object, int result);
     void *object;
 } chanrt_x_how;
-enum { CHANRT_X_RECV = 1, CHANRT_X_SEND = 2 };
+enum { CHANRT_X_RECV = 1, CHANRT_X_SEND = 2, CHANRT_X_IO_READ = 3, CHANRT_X_IO_WRITE = 4 };
 
 //------------------------------------------------------------------------------
 // >>api-task    The runtime and its tasks.
@@ -764,7 +765,7 @@ static inline int chanrt_x_select_default(struct chanrt_x_select *s) {
 }
 
 static inline chanrt_chan_case chanrt_x_case(const volatile void *ch, const void *ptr, int op) {
-    chanrt_chan_case c = { ch, (void *)(uintptr_t)ptr, op, 0, 0, false, 0 };
+    chanrt_chan_case c = { ch, (void *)(uintptr_t)ptr, op, 0, 0, 0, false, false, 0 };
     return c;
 }
 
@@ -1122,7 +1123,7 @@ static inline int chanrt_sync_sem_release(chanrt_sync_sem *s, int k) {
 }
 
 //------------------------------------------------------------------------------
-// >>api-io    Input, output, calls that block.
+// >>api-io    Input, output, calls that block, signals.
 //------------------------------------------------------------------------------
 
 // Descriptors: sockets, pipes, terminals, whatever poll(2) can wait for. Only the task waits; an
@@ -1142,6 +1143,29 @@ typedef unsigned int chanrt_socklen; // socklen_t, without its header
 // Returns: 0, ETIMEDOUT, EBADF, ECANCELED (chanrt_io_close meanwhile), EINVAL; ENOMEM, EMFILE or
 // ENOSPC when the kernel cannot watch one more.
 CHANRT_API int chanrt_io_wait(int fd, int events, int64_t timeout);
+
+// chanrt_on_io(fd, events) is a case of chanrt_chan_select that is ready when the descriptor is, as
+// for chanrt_io_wait. Inside its body chanrt_select_err() is 0, or what chanrt_io_wait would have
+// returned. So every wait can have a limit, or end with a context:
+//     chan_select { on_io(fd, IO_READ) { } on_recv(ctx_done(c), NULL) { } on_timeout(ns) { } }
+// chanrt_case_io(fd, event) is the case for chanrt_chan_select_n, of one direction.
+#define chanrt_on_io(fd, events)                                                        \
+    if (!(chanrt__select.running ? chanrt_x_select_hit(&chanrt__select)                 \
+                                 : chanrt_x_select_io(&chanrt__select, (fd), (events)))) { \
+    } else
+static inline int chanrt_x_select_io(struct chanrt_x_select *s, int fd, int events) {
+    int place = s->place;
+    void *number = (void *)(intptr_t)fd;
+    if (events & CHANRT_IO_READ) chanrt_x_select_add(s, NULL, number, CHANRT_X_IO_READ);
+    s->place = place;
+    if (events & CHANRT_IO_WRITE) chanrt_x_select_add(s, NULL, number, CHANRT_X_IO_WRITE);
+    s->place = place + 1;
+    return 0;
+}
+static inline chanrt_chan_case chanrt_case_io(int fd, int event) {
+    return chanrt_x_case(NULL, (const void *)(intptr_t)fd,
+                         event == CHANRT_IO_READ ? CHANRT_X_IO_READ : CHANRT_X_IO_WRITE);
+}
 
 // chanrt_io_read, _write, _accept and _connect do what their namesakes in POSIX do and return
 // what they return, -1 with errno set for an error; ECANCELED when chanrt_io_close closed fd
@@ -1178,6 +1202,15 @@ CHANRT_API int chanrt_io_close(int fd);
 // Returns: 0; EINVAL for NULL; EAGAIN, ENOMEM: there is no helper and none could be had.
 // Order: fn sees what the caller did before, and the caller what fn did.
 CHANRT_API int chanrt_task_blocking(void (*fn)(void *), void *arg);
+
+// chanrt_chan_signal makes a channel that receives the number of a signal each time the process
+// gets it, instead of what the signal would do. It holds 8; a reader slower than that loses
+// some. Several channels for one signal get it each. chanrt_chan_free ends that, and with the
+// last channel for a signal its earlier action is back, as it is after a shutdown.
+// A signal that every thread blocks is received as well (on Linux).
+// Returns: NULL when the signal cannot be caught (SIGKILL, SIGSTOP), or tells of a fault of the
+// program's own (SIGSEGV, SIGBUS, SIGFPE, SIGILL), or there is no memory or no descriptor.
+CHANRT_API chanrt_chan_receiver(int) chanrt_chan_signal(int sig);
 
 // chanrt_io_resolve(host, service, hints, &list) is getaddrinfo(3) on a helper thread, and returns
 // what it returns (EAI_AGAIN without a helper). Include <netdb.h> where it is used.
@@ -1488,7 +1521,10 @@ using chanrt::chanrt_x_go;
 #define io_accept_timeout chanrt_io_accept_timeout
 #define io_connect_timeout chanrt_io_connect_timeout
 #define io_resolve(host, service, hints, list) chanrt_io_resolve(host, service, hints, list)
+#define on_io(fd, events) chanrt_on_io(fd, events)
+#define case_io chanrt_case_io
 #define task_blocking chanrt_task_blocking
+#define chan_signal chanrt_chan_signal
 #endif
 
 #endif // CHANRT_H
@@ -2199,6 +2235,37 @@ static const char *chanrt__os_fault_address(const void *info) {
 static void chanrt__os_set_altstack(void *low, size_t size) {
     stack_t now = { .ss_sp = low, .ss_size = size }, old;
     if (sigaltstack(NULL, &old) == 0 && (old.ss_flags & SS_DISABLE)) sigaltstack(&now, NULL);
+}
+#endif
+
+// --- signals that the program wants to know of
+
+#if CHANRT__LINUX
+typedef struct chanrt__os_sigaction chanrt__os_action;
+
+// Has fn called for the signal, on whatever thread; *old is what was there. 0 or an error.
+static int chanrt__os_catch(int sig, chanrt__os_handler *fn, chanrt__os_action *old) {
+    chanrt__os_action now = { .fn = fn, .flags = 4 | 0x08000000 | 0x10000000 };
+    // SIGINFO, ONSTACK, RESTART
+    return chanrt__os_libc_sigaction(sig, &now, old) == 0 ? 0 : errno;
+}
+
+static void chanrt__os_uncatch(int sig, const chanrt__os_action *old) {
+    chanrt__os_libc_sigaction(sig, old, NULL);
+}
+#else
+typedef struct sigaction chanrt__os_action;
+
+static int chanrt__os_catch(int sig, chanrt__os_handler *fn, chanrt__os_action *old) {
+    struct sigaction now;
+    memset(&now, 0, sizeof now);
+    now.sa_sigaction = (void (*)(int, siginfo_t *, void *))fn;
+    now.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
+    return sigaction(sig, &now, old) == 0 ? 0 : errno;
+}
+
+static void chanrt__os_uncatch(int sig, const chanrt__os_action *old) {
+    sigaction(sig, old, NULL);
 }
 #endif
 
@@ -3582,6 +3649,7 @@ static struct {
     pthread_mutex_t life;              // one start or shutdown at a time; taken before mutex
     pthread_mutex_t mutex;
     uint32_t a_running, a_stop;
+    uint32_t a_forked;                 // this is a child
     int count, a_cpus;
     struct chanrt__worker *workers;
     size_t bytes;                      // of their mapping
@@ -3612,6 +3680,10 @@ static struct {
     int64_t a_keeper_until;            // what the keeper sleeps for
 } chanrt__pool = { .life = PTHREAD_MUTEX_INITIALIZER, .mutex = PTHREAD_MUTEX_INITIALIZER,
                    .a_timer_next = INT64_MAX, .a_keeper_until = INT64_MAX };
+
+static const char *const chanrt__sched_orphan =
+    "this process was forked from one with tasks and has none of its workers: after fork only "
+    "exec works";
 
 static inline struct chanrt__worker *chanrt__sched_self(void) {
     return (struct chanrt__worker *)chanrt__os_self()->worker;
@@ -3720,6 +3792,12 @@ static void chanrt__sched_unlink_idle_locked(struct chanrt__worker *w) {
     chanrt__pool.idle_count--;
 }
 
+// Where calls end up that need the workers a fork has not brought along.
+static inline void chanrt__sched_refuse_child(void) {
+    if (CHANRT__UNLIKELY(chanrt__atom_load(&chanrt__pool.a_forked) != 0))
+        chanrt__fail_stop("%s", chanrt__sched_orphan);
+}
+
 // Ends a sleep: where the sleeper sleeps was fixed before it could be found.
 static void chanrt__sched_wake(struct chanrt__worker *w, bool polls) {
     if (polls) chanrt__poll_kick();
@@ -3776,6 +3854,7 @@ static inline void chanrt__sched_announce_work(void) {
 
 static void chanrt__sched_push_shared(struct chanrt__task *first, struct chanrt__task *last,
                                       uint32_t n) {
+    chanrt__sched_refuse_child();
     chanrt__os_lock(&chanrt__pool.a_shared_lock);
     {
         last->next = NULL;
@@ -3912,6 +3991,7 @@ static void chanrt__sched_check_stuck(void) {
 
 // Blocks the calling thread until notified, or the deadline. Returns false on the deadline.
 static bool chanrt__sched_thread_block(int64_t deadline) {
+    chanrt__sched_refuse_child();
     struct chanrt__os_thread *self = chanrt__os_self();
     bool alone = chanrt__atom_load(&chanrt__pool.a_cpus) == 1;
     for (int i = 0; i < (alone ? CHANRT__YIELDS : 200); i++) {
@@ -4667,6 +4747,13 @@ static void chanrt__sched_on_fault(int sig, void *info, void *context) {
         if (n > 0 && write(2, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1) < 0)
             (void)0; // nobody listens
     }
+    if (chanrt__atom_load(&chanrt__pool.a_forked)) { // a task of the parent's ended here
+        struct { const void *base; size_t n; } line[] = {
+            { "fatal error: ", 13 }, { chanrt__sched_orphan, strlen(chanrt__sched_orphan) },
+            { "\n", 1 } };
+        for (int i = 0; i < 3; i++)
+            if (write(2, line[i].base, line[i].n) < 0) break;
+    }
     chanrt__os_pass_fault(sig, info, context);
 }
 
@@ -4733,6 +4820,13 @@ static bool chanrt__sched_alloc_workers(int count) {
     return true;
 }
 
+// In a child that fork left without workers: its one thread goes on as an ordinary one, whatever
+// it was, and exec is all that may follow.
+static void chanrt__sched_in_child(void) {
+    chanrt__os_self()->worker = NULL;
+    chanrt__atom_store(&chanrt__pool.a_forked, 1);
+}
+
 static int chanrt__sched_start_locked(int workers, int stack_class) {
     chanrt__os_fences_init();
     chanrt__stack_init();
@@ -4758,6 +4852,8 @@ static int chanrt__sched_start_locked(int workers, int stack_class) {
         return EAGAIN;
     }
     chanrt__os_catch_faults(chanrt__sched_on_fault);
+    static bool asked;
+    if (!asked) asked = pthread_atfork(NULL, NULL, chanrt__sched_in_child) == 0;
     chanrt__atom_store_rel(&chanrt__pool.a_running, 1); // [start] the pool's fields
     if (chanrt__pool.started != NULL) chanrt__pool.started();
     return 0;
@@ -4765,6 +4861,7 @@ static int chanrt__sched_start_locked(int workers, int stack_class) {
 
 // Starts the pool with the defaults unless it runs.
 static int chanrt__sched_ensure(void) {
+    chanrt__sched_refuse_child();
     if (chanrt__atom_load_acq(&chanrt__pool.a_running)) return 0; // [start]
     pthread_mutex_lock(&chanrt__pool.life);
     pthread_mutex_lock(&chanrt__pool.mutex);
@@ -5249,6 +5346,7 @@ struct chanrt__chan {
     unsigned char *ring;
     struct chanrt_x_queue recvq, sendq;
     struct chanrt_chan_timer *timer; // of chan_after: freed with the channel
+    void (*freed)(struct chanrt__chan *c); // upward: the last reference is gone, before the end
     void *block;             // what the allocator returned
 };
 
@@ -5808,6 +5906,17 @@ static int chanrt__fd_check_locked(const struct chanrt__fd_look *look, int event
     return 0;
 }
 
+// 1: ready, 0: not, or minus errno.
+CHANRT__NOINLINE static int chanrt__fd_ready(int fd, int events) {
+    struct pollfd p = { fd, (short)((events & CHANRT_IO_READ ? POLLIN | POLLPRI : 0) |
+                                    (events & CHANRT_IO_WRITE ? POLLOUT : 0)), 0 };
+    int n;
+    do n = poll(&p, 1, 0);
+    while (n < 0 && errno == EINTR);
+    if (n < 0) return -errno;
+    return p.revents & POLLNVAL ? -EBADF : p.revents != 0;
+}
+
 // Waits for a descriptor found not ready after `look` was begun. Returns 0: look again;
 // ETIMEDOUT, ECANCELED, or what keeps the kernel from watching it.
 static int chanrt__fd_wait(const struct chanrt__fd_look *look, int fd, int events,
@@ -5843,6 +5952,13 @@ static int chanrt__fd_wait(const struct chanrt__fd_look *look, int fd, int event
     return woken ? wait.err : ETIMEDOUT;
 }
 
+// A node of a select leaves its queue for good.
+static void chanrt__fd_leave(struct chanrt__waiter *n) {
+    chanrt__os_lock(n->lock);
+    chanrt__wait_leave(n);
+    chanrt__os_unlock(n->lock);
+}
+
 // The number is about to be closed: whoever waits, or is about to, gets ECANCELED (F2).
 static void chanrt__fd_cancel(struct chanrt__fd *d) {
     struct chanrt__waiter *first = NULL, *last = NULL;
@@ -5872,16 +5988,21 @@ static void chanrt__fd_closed(struct chanrt__fd *d) {
 
 //------------------------------------------------------------------------------
 // >>select    Several channels at once: poll, queue and claim, leave.
-//   uses    port fail atom os sched wait chan
+//   uses    port fail atom os sched wait chan fd
 //   laws    Exactly one case runs (W2). Every node queued is left again before the frame
-//           is (W1). A default runs only if at one instant no case was ready.
+//           is (W1). A default runs only if at one instant no channel was ready; descriptors
+//           are looked at before that. Descriptors are queued before channels: who queues
+//           there waits for nobody, so W3 is about channels only. A select woken by a
+//           descriptor looks again (F3).
 //   tests   unit/select.c spec/select.c spec/select_race.c model/select.pml
 //           model/snapshot.pml
 //------------------------------------------------------------------------------
 
+enum { CHANRT__SELECT_AGAIN = INT_MIN }; // an attempt's result: begin anew
+
 static bool chanrt__select_may(const chanrt_chan_case *k) {
     struct chanrt__chan *c = chanrt__chan_of(k->x_chan);
-    if (c == NULL) return false;
+    if (c == NULL) return k->x_op > CHANRT_X_SEND && k->x_io;
     return k->x_op == CHANRT_X_SEND ? chanrt__chan_may_send(c) : chanrt__chan_may_recv(c);
 }
 
@@ -5912,12 +6033,75 @@ static void chanrt__select_settle(chanrt_chan_case *k, const struct chanrt__sele
     k->err = end->step == CHANRT__STEP_CLOSED ? EPIPE : 0;
 }
 
+// --- descriptors among the cases: x_ptr is the number, x_io says that it was found ready
+
+static inline bool chanrt__select_is_io(const chanrt_chan_case *k) {
+    return k->x_op > CHANRT_X_SEND;
+}
+
+static int chanrt__select_events(const chanrt_chan_case *k) {
+    return k->x_op == CHANRT_X_IO_READ ? CHANRT_IO_READ : CHANRT_IO_WRITE;
+}
+
+// Looks at each, noting what a wait has to compare (F1).
+static void chanrt__select_look(chanrt_chan_case *cases, int n) {
+    for (int i = 0; i < n; i++) {
+        chanrt_chan_case *k = &cases[i];
+        struct chanrt__fd_look look;
+        if (!chanrt__select_is_io(k)) continue;
+        int fd = (int)(intptr_t)k->x_ptr, err = chanrt__fd_begin(&look, fd);
+        int ready = err != 0 ? -err : chanrt__fd_ready(fd, chanrt__select_events(k));
+        k->x_io = ready != 0;
+        k->err = ready < 0 ? -ready : 0;
+        if (err != 0) continue;
+        k->x_version = look.edges[k->x_op == CHANRT_X_IO_WRITE];
+        k->x_closes = look.closes;
+    }
+}
+
+// Has the kernel watch them. Returns the first that it cannot watch, with its err, or -1.
+static int chanrt__select_arm(chanrt_chan_case *cases, int n) {
+    for (int i = 0; i < n; i++) {
+        int err = 0, fd = (int)(intptr_t)cases[i].x_ptr;
+        if (!chanrt__select_is_io(&cases[i])) continue;
+        struct chanrt__fd *d = chanrt__fd_get(fd, &err);
+        if (d != NULL) err = chanrt__fd_arm(d, fd, chanrt__select_events(&cases[i]));
+        if (err == 0) continue;
+        cases[i].err = err == EPERM ? 0 : err; // EPERM: a file, always ready
+        return i;
+    }
+    return -1;
+}
+
+// Queues them. Returns -1; SELECT_AGAIN: something has happened since the look; or the index of
+// one that was closed.
+static int chanrt__select_queue_io(chanrt_chan_case *cases, int n, struct chanrt__wait *wait) {
+    for (int i = 0; i < n; i++) {
+        chanrt_chan_case *k = &cases[i];
+        int none = 0;
+        if (!chanrt__select_is_io(k)) continue;
+        struct chanrt__fd *d = chanrt__fd_get((int)(intptr_t)k->x_ptr, &none);
+        bool writes = k->x_op == CHANRT_X_IO_WRITE;
+        struct chanrt__fd_look look = { d, { k->x_version, k->x_version }, k->x_closes };
+        chanrt__os_lock(&d->a_lock);
+        int err = chanrt__fd_check_locked(&look, chanrt__select_events(k));
+        if (err == 0) chanrt__wait_enqueue(wait, &d->queue[writes], &d->a_lock, d, i);
+        chanrt__os_unlock(&d->a_lock);
+        if (err == 0) continue;
+        chanrt__wait_cancel(wait);
+        k->err = err;
+        return err == EAGAIN ? CHANRT__SELECT_AGAIN : i;
+    }
+    return -1;
+}
+
 // Tries the ready cases in random (or written) order. Returns the one that ran, or -1; then, if
 // that must be true at one instant for all, the versions are compared: ready states are read
 // again, and unchanged versions say that none was ready in between (model/snapshot.pml).
-static int chanrt__select_poll(chanrt_chan_case *cases, int n, bool ordered, bool exact) {
+static int chanrt__select_poll(chanrt_chan_case *cases, int n, bool ordered, bool exact, bool io) {
     for (uint32_t tries = 0;; chanrt__os_back_off(&tries)) {
         int ready = 0;
+        if (io) chanrt__select_look(cases, n);
         for (int i = 0; i < n; i++) {
             struct chanrt__chan *c = chanrt__chan_of(cases[i].x_chan);
             if (exact && c != NULL)
@@ -5932,6 +6116,7 @@ static int chanrt__select_poll(chanrt_chan_case *cases, int n, bool ordered, boo
             int i = 0;
             while (!cases[i].x_ready || skip-- > 0) i++;
             struct chanrt__chan *c = chanrt__chan_of(cases[i].x_chan);
+            if (c == NULL) return i; // a descriptor
             chanrt__os_lock(&c->a_lock);
             struct chanrt__select_end end = chanrt__select_try_locked(c, &cases[i], NULL);
             chanrt__chan_unlock(c);
@@ -5974,8 +6159,6 @@ static int chanrt__select_sort(const chanrt_chan_case *cases, int n, int *order)
 // channel, under one lock. Returns the index of one that was ready, or -1; the last channel's
 // lock is where the wait is opened to wakers. An ordered select takes none here, where channels
 // come by address: it looks at all of them again, which CHANRT__SELECT_AGAIN says.
-enum { CHANRT__SELECT_AGAIN = INT_MIN };
-
 static int chanrt__select_queue_one(chanrt_chan_case *cases, struct chanrt__wait *wait,
                                     const int *order, int count, bool last, bool ordered) {
     struct chanrt__chan *c = chanrt__chan_of(cases[order[0]].x_chan);
@@ -6025,7 +6208,8 @@ static int chanrt__select_queue(chanrt_chan_case *cases, struct chanrt__wait *wa
 }
 
 // Queues, blocks, and leaves the cases that did not win.
-static int chanrt__select_block(chanrt_chan_case *cases, int n, int64_t deadline, bool ordered) {
+static int chanrt__select_block(chanrt_chan_case *cases, int n, int64_t deadline, bool ordered,
+                                bool io) {
     struct chanrt__waiter fixed[CHANRT_X_CASES], *nodes = fixed;
     int fixed_order[CHANRT_X_CASES] = { 0 }, *order = fixed_order;
     if (n > CHANRT_X_CASES) {
@@ -6036,27 +6220,38 @@ static int chanrt__select_block(chanrt_chan_case *cases, int n, int64_t deadline
     struct chanrt__wait wait;
     chanrt__wait_begin(&wait, nodes, true);
     int count = chanrt__select_sort(cases, n, order);
-    int won = chanrt__select_queue(cases, &wait, order, count, ordered);
+    int won = io ? chanrt__select_queue_io(cases, n, &wait) : -1;
+    if (won == -1) won = chanrt__select_queue(cases, &wait, order, count, ordered);
     bool found = won != -1;
+    if (io && !found) chanrt__sched_expect(1);
     if (!found && chanrt__wait_block(&wait, NULL, deadline,
-                                     count > 0 ? CHANRT__WAIT_SELECT : CHANRT__WAIT_SELECT_NONE,
+                                     count > 0 || io ? CHANRT__WAIT_SELECT
+                                                     : CHANRT__WAIT_SELECT_NONE,
                                      n == 1 ? (const void *)(uintptr_t)cases[0].x_chan : NULL)) {
         won = wait.chosen;
         cases[won].err = wait.err;
     }
-    for (int i = 0; i < wait.count; i++)
-        if (found || nodes[i].index != wait.chosen)
-            chanrt__chan_leave(chanrt__chan_of(cases[nodes[i].index].x_chan), &nodes[i]);
+    if (io && !found) chanrt__sched_expect(-1);
+    for (int i = 0; i < wait.count; i++) {
+        const chanrt_chan_case *k = &cases[nodes[i].index];
+        if (!found && nodes[i].index == wait.chosen) continue;
+        if (chanrt__select_is_io(k)) chanrt__fd_leave(&nodes[i]);
+        else chanrt__chan_leave(chanrt__chan_of(k->x_chan), &nodes[i]);
+    }
     if (nodes != fixed) CHANRT_FREE(nodes);
-    return won;
+    bool look = io && !found && won >= 0 && chanrt__select_is_io(&cases[won]) && wait.err == 0;
+    return look ? (int)CHANRT__SELECT_AGAIN : won; // F3
 }
 
 static int chanrt__select_run(chanrt_chan_case *cases, int n, int64_t timeout, bool ordered) {
     int64_t deadline = timeout > 0 ? chanrt__os_deadline(timeout) : CHANRT__FOREVER;
+    bool io = false;
+    for (int i = 0; i < n; i++) io |= chanrt__select_is_io(&cases[i]);
     for (uint32_t tries = 0;; chanrt__os_back_off(&tries)) {
-        int i = chanrt__select_poll(cases, n, ordered, timeout == 0);
+        int i = chanrt__select_poll(cases, n, ordered, timeout == 0, io);
         if (i >= 0 || timeout == 0) return i;
-        i = chanrt__select_block(cases, n, deadline, ordered);
+        i = io ? chanrt__select_arm(cases, n) : -1; // before others can meet the wait
+        if (i < 0) i = chanrt__select_block(cases, n, deadline, ordered, io);
         if (i != CHANRT__SELECT_AGAIN) return i;
     }
 }
@@ -6254,6 +6449,7 @@ CHANRT_API void chanrt_x_chan_free(const volatile void *ch) {
         chanrt__sched_disarm(&c->timer->node);
         chanrt__timer_destroy(c->timer);
     }
+    if (c->freed != NULL) c->freed(c);
     chanrt__chan_free(c);
 }
 
@@ -7263,17 +7459,6 @@ CHANRT__NOINLINE static ssize_t chanrt__io_move_now(const struct chanrt__io_call
     return chanrt__io_move(c, n);
 }
 
-// 1: ready, 0: not, or minus errno.
-CHANRT__NOINLINE static int chanrt__io_ready(int fd, int events) {
-    struct pollfd p = { fd, (short)((events & CHANRT_IO_READ ? POLLIN | POLLPRI : 0) |
-                                    (events & CHANRT_IO_WRITE ? POLLOUT : 0)), 0 };
-    int n;
-    do n = poll(&p, 1, 0);
-    while (n < 0 && errno == EINTR);
-    if (n < 0) return -errno;
-    return p.revents & POLLNVAL ? -EBADF : p.revents != 0;
-}
-
 // What is no socket: a file, or one that is ready or not.
 CHANRT__NOINLINE static ssize_t chanrt__io_try_plain(const struct chanrt__io_call *c) {
     enum { KIND = 0170000, DIRECTORY = 0040000, BLOCK = 0060000, REGULAR = 0100000 };
@@ -7284,7 +7469,7 @@ CHANRT__NOINLINE static ssize_t chanrt__io_try_plain(const struct chanrt__io_cal
     int flags = fcntl(c->fd, F_GETFL);
     if (flags < 0) return -errno;
     if (flags & O_NONBLOCK) return chanrt__io_move(c, c->n);
-    int ready = chanrt__io_ready(c->fd, c->op == CHANRT__IO_RECV ? CHANRT_IO_READ
+    int ready = chanrt__fd_ready(c->fd, c->op == CHANRT__IO_RECV ? CHANRT_IO_READ
                                                                  : CHANRT_IO_WRITE);
     if (ready <= 0) return ready < 0 ? ready : -EAGAIN;
     // A pipe that is ready takes PIPE_BUF bytes, which is at least 512 and here 4096.
@@ -7337,7 +7522,7 @@ CHANRT__NOINLINE static ssize_t chanrt__io_try_connect(struct chanrt__io_call *c
         c->begun = true;
         return -EAGAIN;
     }
-    int ready = chanrt__io_ready(c->fd, CHANRT_IO_WRITE), err = 0;
+    int ready = chanrt__fd_ready(c->fd, CHANRT_IO_WRITE), err = 0;
     chanrt_socklen size = sizeof err;
     if (ready <= 0) return ready < 0 ? ready : -EAGAIN;
     if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &size) != 0) return -errno;
@@ -7455,7 +7640,7 @@ CHANRT_API int chanrt_io_wait(int fd, int events, int64_t timeout) {
         struct chanrt__fd_look look;
         int err = chanrt__fd_begin(&look, fd);
         if (err != 0) return err;
-        int ready = chanrt__io_ready(fd, events);
+        int ready = chanrt__fd_ready(fd, events);
         if (ready != 0) return ready < 0 ? -ready : 0;
         if (timeout >= 0 && chanrt_now() >= deadline) return ETIMEDOUT;
         err = chanrt__fd_wait(&look, fd, events, deadline);
@@ -7494,6 +7679,200 @@ CHANRT_API int chanrt_x_io_resolve(chanrt_x_resolver *fn, int again, const char 
     struct chanrt__io_query q = { fn, host, service, hints, list, again };
     if (chanrt_task_blocking(chanrt__io_ask, &q) != 0) return again;
     return q.result;
+}
+
+//------------------------------------------------------------------------------
+// >>signal    Signals as values.
+//   uses    port fail atom os poll sched chan
+//   owns    chanrt__signals, chanrt__signal_rung, chanrt__signal_bell
+//   lock    chanrt__signals.mutex; under it a channel's, and what sched_ready takes
+//   laws    G1 the handler counts, then rings: who hears the bell empties it, then takes the
+//           counts. It calls write(2) and nothing else.
+//           G2 what every thread blocks stays pending, where the second descriptor reads it: so
+//           a signal arrives whoever is left to take it.
+//           G3 a channel is told of its end before its memory goes: it is on the list or gone.
+//   not     signalfd alone: it needs the signal blocked in every thread, the program's too
+//   tests   spec/signals.c
+//------------------------------------------------------------------------------
+
+enum { CHANRT__SIGNAL_MOST = 64, CHANRT__SIGNAL_ROOM = 8 };
+
+struct chanrt__signal_channel {
+    struct chanrt__signal_channel *next;
+    struct chanrt__chan *chan;
+    int sig;
+};
+
+static uint32_t chanrt__signal_rung[CHANRT__SIGNAL_MOST + 1]; // the handler's
+static int chanrt__signal_bell = -1;                          // where it rings
+
+static struct {
+    pthread_mutex_t mutex;
+    struct chanrt__source bell, blocked; // the other end; signals that nobody takes
+    struct chanrt__signal_channel *first;
+    int count[CHANRT__SIGNAL_MOST + 1];  // channels for each
+    uint64_t mask;                       // those with any
+    chanrt__os_action old[CHANRT__SIGNAL_MOST + 1];
+} chanrt__signals = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+
+static void chanrt__signal_handler(int sig, void *info, void *context) {
+    int kept = errno;
+    uint64_t one = 1;
+    (void)info, (void)context;
+    chanrt__atom_add_seq(&chanrt__signal_rung[sig], 1); // [rung] before the bell
+    if (write(chanrt__atom_load(&chanrt__signal_bell), &one, CHANRT_EPOLL ? sizeof one : 1) < 0)
+        errno = kept; // it rings already
+    errno = kept;
+}
+
+static void chanrt__signal_deliver_locked(int sig, uint32_t times) {
+    for (struct chanrt__signal_channel *c = chanrt__signals.first; c != NULL; c = c->next)
+        for (uint32_t i = 0; c->sig == sig && i < times && i < CHANRT__SIGNAL_ROOM; i++)
+            chanrt__chan_send(c->chan, &sig, false); // full: a slow reader loses it
+}
+
+// One of the two descriptors is readable.
+static void chanrt__signal_fire(struct chanrt__source *s, int directions) {
+    (void)directions;
+    chanrt__atom_store(&s->a_edges[0], chanrt__atom_load(&s->a_edges[0]) + 1);
+    pthread_mutex_lock(&chanrt__signals.mutex);
+    union {
+        uint32_t signal; // the first field of the kernel's record of 128 bytes
+        char record[128];
+    } got;
+    while (read(s->fd, got.record, sizeof got.record) > 0)
+        if (s == &chanrt__signals.blocked && got.signal <= CHANRT__SIGNAL_MOST)
+            chanrt__signal_deliver_locked((int)got.signal, 1);
+    for (int sig = 1; sig <= CHANRT__SIGNAL_MOST; sig++) {
+        if (chanrt__atom_load(&chanrt__signal_rung[sig]) == 0) continue;
+        uint32_t n = chanrt__atom_swap_acqrel(&chanrt__signal_rung[sig], 0); // [rung]
+        chanrt__signal_deliver_locked(sig, n);
+    }
+    if (!CHANRT_EPOLL) chanrt__poll_arm(s, CHANRT_IO_READ, -1, 0);
+    pthread_mutex_unlock(&chanrt__signals.mutex);
+}
+
+static void chanrt__signal_close_locked(void) {
+    struct chanrt__source *two[] = { &chanrt__signals.bell, &chanrt__signals.blocked };
+    if (chanrt__signal_bell < 0) return;
+    for (int i = 0; i < 2; i++) {
+        if (two[i]->fd >= 0) {
+            chanrt__poll_forget(two[i]);
+            close(two[i]->fd);
+        }
+        two[i]->fd = -1;
+    }
+    if (!CHANRT_EPOLL) close(chanrt__signal_bell);
+    chanrt__atom_store(&chanrt__signal_bell, -1);
+}
+
+// The descriptor that reads the signals of the mask which every thread blocks.
+static int chanrt__signal_set_blocked(int fd) {
+#if CHANRT__LINUX
+    if (CHANRT__FAULT(signalfd)) return -1;
+    return (int)syscall(SYS_signalfd4, fd, &chanrt__signals.mask, sizeof chanrt__signals.mask,
+                        02000000 | 04000); // CLOEXEC, NONBLOCK
+#else
+    return fd;
+#endif
+}
+
+static bool chanrt__signal_open_locked(void) {
+    int ends[2] = { -1, -1 };
+    if (chanrt__signal_bell >= 0) return true;
+#if CHANRT_EPOLL
+    ends[0] = ends[1] = CHANRT__FAULT(eventfd) ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+#else
+    if (!CHANRT__FAULT(pipe) && pipe(ends) != 0) ends[0] = ends[1] = -1;
+    for (int i = 0; i < 2 && ends[0] >= 0; i++) {
+        fcntl(ends[i], F_SETFD, FD_CLOEXEC);
+        fcntl(ends[i], F_SETFL, O_NONBLOCK);
+    }
+#endif
+    chanrt__signals.bell.fd = ends[0];
+    chanrt__signals.bell.fire = chanrt__signals.blocked.fire = chanrt__signal_fire;
+    chanrt__signals.blocked.fd = -1;
+    if (ends[0] < 0) return false;
+    chanrt__atom_store(&chanrt__signal_bell, ends[1]);
+    chanrt__signals.blocked.fd = chanrt__signal_set_blocked(-1);
+    bool good = chanrt__poll_arm(&chanrt__signals.bell, CHANRT_IO_READ, -1, 0) == 0;
+    if (CHANRT__LINUX)
+        good = good && chanrt__signals.blocked.fd >= 0 &&
+               chanrt__poll_arm(&chanrt__signals.blocked, CHANRT_IO_READ, -1, 0) == 0;
+    if (!good) chanrt__signal_close_locked();
+    return good;
+}
+
+// One more or one less channel for the signal. 0 or an error.
+static int chanrt__signal_count_locked(int sig, int n) {
+    int err = 0, had = chanrt__signals.count[sig];
+    if (had == 0)
+        err = chanrt__os_catch(sig, chanrt__signal_handler, &chanrt__signals.old[sig]);
+    if (err != 0) return err;
+    chanrt__signals.count[sig] += n;
+    uint64_t bit = (uint64_t)1 << (sig - 1);
+    if (had + n == 0) chanrt__os_uncatch(sig, &chanrt__signals.old[sig]);
+    if (had + n == 0) chanrt__signals.mask &= ~bit;
+    else chanrt__signals.mask |= bit;
+    if (had == 0 || had + n == 0) chanrt__signal_set_blocked(chanrt__signals.blocked.fd);
+    return 0;
+}
+
+// The channel's last reference is gone.
+static void chanrt__signal_freed(struct chanrt__chan *c) {
+    struct chanrt__signal_channel *gone = NULL;
+    pthread_mutex_lock(&chanrt__signals.mutex);
+    struct chanrt__signal_channel **at = &chanrt__signals.first;
+    while (*at != NULL && (*at)->chan != c) at = &(*at)->next;
+    gone = *at;
+    if (gone != NULL) {
+        *at = gone->next;
+        chanrt__signal_count_locked(gone->sig, -1);
+        chanrt__sched_expect(-1);
+        if (chanrt__signals.first == NULL) chanrt__signal_close_locked();
+    }
+    pthread_mutex_unlock(&chanrt__signals.mutex);
+    CHANRT_FREE(gone);
+}
+
+CHANRT_API chanrt_chan_receiver(int) chanrt_chan_signal(int sig) {
+    if (sig < 1 || sig > CHANRT__SIGNAL_MOST || sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE ||
+        sig == SIGILL || chanrt__sched_watch() != 0)
+        return NULL;
+    struct chanrt__signal_channel *s =
+        (struct chanrt__signal_channel *)CHANRT_MALLOC(sizeof *s);
+    struct chanrt__chan *c =
+        chanrt__chan_make(sizeof(int), CHANRT__ALIGNOF(int), CHANRT__SIGNAL_ROOM);
+    pthread_mutex_lock(&chanrt__signals.mutex);
+    bool good = s != NULL && c != NULL && chanrt__signal_open_locked() &&
+                chanrt__signal_count_locked(sig, 1) == 0;
+    if (good) {
+        *s = (struct chanrt__signal_channel){ chanrt__signals.first, c, sig };
+        chanrt__signals.first = s;
+        c->freed = chanrt__signal_freed;
+        chanrt__sched_expect(1);
+    } else if (chanrt__signals.first == NULL) {
+        chanrt__signal_close_locked();
+    }
+    pthread_mutex_unlock(&chanrt__signals.mutex);
+    if (good) return (chanrt_chan_receiver(int))(void *)c;
+    CHANRT_FREE(s);
+    if (c != NULL) chanrt__chan_destroy(c);
+    return NULL;
+}
+
+// Gives all signals back; channels that are left receive no more.
+static void chanrt__signal_shutdown(void) {
+    pthread_mutex_lock(&chanrt__signals.mutex);
+    while (chanrt__signals.first != NULL) {
+        struct chanrt__signal_channel *s = chanrt__signals.first;
+        chanrt__signals.first = s->next;
+        s->chan->freed = NULL;
+        chanrt__signal_count_locked(s->sig, -1);
+        CHANRT_FREE(s);
+    }
+    chanrt__signal_close_locked();
+    pthread_mutex_unlock(&chanrt__signals.mutex);
 }
 
 //------------------------------------------------------------------------------
@@ -7985,7 +8364,7 @@ static void chanrt__watch_stop(void) {
 
 //------------------------------------------------------------------------------
 // >>rt    Starting and shutting down, as the program sees it.
-//   uses    port fail atom os stack list poll task sched wait sync fd blocking inside watch
+//   uses    port fail atom os stack list poll task sched wait sync fd blocking signal inside watch
 //   tests   spec/runtime.c
 //------------------------------------------------------------------------------
 
@@ -8061,6 +8440,7 @@ static void chanrt__rt_reclaim(struct chanrt__task *t) {
 
 CHANRT_API int chanrt_shutdown(int64_t timeout) {
     if (chanrt__sched_self() != NULL) return EDEADLK;
+    chanrt__sched_refuse_child();
     pthread_mutex_lock(&chanrt__pool.life); // a second caller finds it done
     if (!chanrt__atom_load_acq(&chanrt__pool.a_running)) { // [start]
         pthread_mutex_unlock(&chanrt__pool.life);
@@ -8069,6 +8449,7 @@ CHANRT_API int chanrt_shutdown(int64_t timeout) {
     bool ended = chanrt__rt_drain(chanrt__os_deadline(timeout), timeout < 0); // or gave up
     chanrt__sched_join(chanrt__pool.count);
     chanrt__blocking_shutdown();
+    chanrt__signal_shutdown();
     chanrt__watch_stop();
     pthread_mutex_lock(&chanrt__pool.mutex);
     ended = chanrt__sched_live() == 0;
