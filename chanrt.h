@@ -203,7 +203,7 @@ typedef struct chanrt_chan_case {
     void *x_ptr;
     int x_op;
     int x_place;
-    uint32_t x_version, x_closes;
+    uint32_t x_version;
     bool x_ready, x_io;
     int err; // after the call, for the case that ran: 0, or EPIPE; see chanrt_on_io
 } chanrt_chan_case;
@@ -688,7 +688,7 @@ enum { CHANRT_X_CASES = 8, CHANRT_X_BYTES = 128 };
 struct chanrt_x_select {
     int count, place, chosen, err; // cases recorded, cases seen, the one to run, its result
     int timeout_place, default_place;
-    bool running, ordered, begun;
+    bool running, ordered, begun, io;
     int64_t timeout;
     size_t used; // bytes of values
     chanrt_chan_case *cases;
@@ -704,7 +704,7 @@ static inline struct chanrt_x_select *chanrt_x_select_begin(struct chanrt_x_sele
                                                             bool ordered) {
     s->count = s->place = s->err = 0;
     s->chosen = s->timeout_place = s->default_place = -1;
-    s->running = s->begun = false;
+    s->running = s->begun = s->io = false;
     s->ordered = ordered;
     s->timeout = -1;
     s->used = 0;
@@ -765,7 +765,7 @@ static inline int chanrt_x_select_default(struct chanrt_x_select *s) {
 }
 
 static inline chanrt_chan_case chanrt_x_case(const volatile void *ch, const void *ptr, int op) {
-    chanrt_chan_case c = { ch, (void *)(uintptr_t)ptr, op, 0, 0, 0, false, false, 0 };
+    chanrt_chan_case c = { ch, (void *)(uintptr_t)ptr, op, 0, 0, false, false, 0 };
     return c;
 }
 
@@ -1155,6 +1155,7 @@ CHANRT_API int chanrt_io_wait(int fd, int events, int64_t timeout);
     } else
 static inline int chanrt_x_select_io(struct chanrt_x_select *s, int fd, int events) {
     int place = s->place;
+    s->io = true;
     void *number = (void *)(intptr_t)fd;
     if (events & CHANRT_IO_READ) chanrt_x_select_add(s, NULL, number, CHANRT_X_IO_READ);
     s->place = place;
@@ -3092,6 +3093,10 @@ static struct {
 #endif
 };
 
+static void chanrt__poll_fire(const struct chanrt__poll_event *e) {
+    chanrt__atom_load_acq(&e->source->fire)(e->source, e->directions); // [fire]
+}
+
 static inline bool chanrt__poll_open(void) {
     return chanrt__atom_load_acq(&chanrt__poll.a_open) != 0; // [poll] its fields
 }
@@ -3657,7 +3662,7 @@ static struct {
     void (*task_main)(void);           // what a fresh stack starts with
     struct chanrt__worker *idle_first; // sleeping workers, the keeper last
     struct chanrt__worker *keeper;     // the one idle worker that sleeps with a timeout
-    struct chanrt__worker *poller;     // the one that blocks in the poller
+    struct chanrt__worker *a_poller;   // the one that blocks in the poller
     int idle_count;
     long a_blocked;                    // the program's threads blocked for ever
     int64_t a_expects;                 // a worker's a_expects, of the program's threads
@@ -3680,10 +3685,6 @@ static struct {
     int64_t a_keeper_until;            // what the keeper sleeps for
 } chanrt__pool = { .life = PTHREAD_MUTEX_INITIALIZER, .mutex = PTHREAD_MUTEX_INITIALIZER,
                    .a_timer_next = INT64_MAX, .a_keeper_until = INT64_MAX };
-
-static const char *const chanrt__sched_orphan =
-    "this process was forked from one with tasks and has none of its workers: after fork only "
-    "exec works";
 
 static inline struct chanrt__worker *chanrt__sched_self(void) {
     return (struct chanrt__worker *)chanrt__os_self()->worker;
@@ -3795,7 +3796,8 @@ static void chanrt__sched_unlink_idle_locked(struct chanrt__worker *w) {
 // Where calls end up that need the workers a fork has not brought along.
 static inline void chanrt__sched_refuse_child(void) {
     if (CHANRT__UNLIKELY(chanrt__atom_load(&chanrt__pool.a_forked) != 0))
-        chanrt__fail_stop("%s", chanrt__sched_orphan);
+        chanrt__fail_stop("this process was forked from one with tasks, and has none of its "
+                          "workers: only exec may follow");
 }
 
 // Ends a sleep: where the sleeper sleeps was fixed before it could be found.
@@ -4211,6 +4213,7 @@ CHANRT__NOINLINE static void chanrt__sched_task_main(void) {
         int result = 0;
         if (!(t->flags & CHANRT__EXITED)) result = chanrt__task_run(t);
         w = chanrt__sched_self();
+        if (CHANRT__UNLIKELY(w == NULL)) chanrt__sched_refuse_child();
         struct chanrt__stack *s = t->stack;
         bool reuse = !CHANRT_TSAN_USER && !(CHANRT__TSAN && (t->flags & CHANRT__EXITED));
         chanrt__sched_finish(w, t, result);
@@ -4477,7 +4480,7 @@ static void chanrt__sched_poll(struct chanrt__worker *w) {
     struct chanrt__poll_event events[CHANRT__POLL_BATCH];
     chanrt__atom_store(&chanrt__poll.a_looked, w->now);
     int n = chanrt__poll_look(events, 0);
-    for (int i = 0; i < n; i++) events[i].source->fire(events[i].source, events[i].directions);
+    for (int i = 0; i < n; i++) chanrt__poll_fire(&events[i]);
 }
 
 // A busy worker's look: somebody looks every 100 us, whatever each does.
@@ -4536,6 +4539,7 @@ static bool chanrt__sched_rescan(struct chanrt__worker *w) {
     if (chanrt__atom_load(&chanrt__pool.a_stop)) return true;
     if (chanrt__atom_load(&chanrt__pool.a_shared_len) != 0) return true;
     if (chanrt__atom_load(&w->a_pinned_len) != 0) return true;
+    if (chanrt__poll_open() && chanrt__atom_load(&chanrt__pool.a_poller) == NULL) return true; // S3
     if (chanrt__atom_load(&chanrt__pool.a_timer_next) <
         chanrt__atom_load(&chanrt__pool.a_keeper_until))
         return true;
@@ -4585,8 +4589,8 @@ static bool chanrt__sched_sleep(struct chanrt__worker *w) {
     pthread_mutex_lock(&chanrt__pool.mutex);
     {
         bool keeper = chanrt__pool.keeper == NULL;
-        w->polls = chanrt__poll_open() && chanrt__pool.poller == NULL;
-        if (w->polls) chanrt__pool.poller = w;
+        w->polls = chanrt__poll_open() && chanrt__atom_load(&chanrt__pool.a_poller) == NULL;
+        if (w->polls) chanrt__atom_store(&chanrt__pool.a_poller, w);
         chanrt__sched_link_idle_locked(w, keeper);
         chanrt__atom_add_seq(&chanrt__pool.a_announce, // [idle]
                              CHANRT__IDLE_ONE - (uint32_t)CHANRT__SPIN_ONE);
@@ -4614,7 +4618,7 @@ static bool chanrt__sched_sleep(struct chanrt__worker *w) {
         }
     }
     pthread_mutex_lock(&chanrt__pool.mutex);
-    if (w->polls) chanrt__pool.poller = NULL;
+    if (w->polls) chanrt__atom_store(&chanrt__pool.a_poller, NULL);
     w->polls = false;
     if (w->idle) { // nobody woke us: we are not counted as searching yet
         chanrt__sched_unlink_idle_locked(w);
@@ -4622,8 +4626,7 @@ static bool chanrt__sched_sleep(struct chanrt__worker *w) {
                              (uint32_t)CHANRT__SPIN_ONE - CHANRT__IDLE_ONE);
     }
     pthread_mutex_unlock(&chanrt__pool.mutex);
-    for (int i = 0; i < n; i++) // as a searcher: whoever makes work is not idle
-        events[i].source->fire(events[i].source, events[i].directions);
+    for (int i = 0; i < n; i++) chanrt__poll_fire(&events[i]); // not idle: it makes work
     return timeout;
 }
 
@@ -4639,7 +4642,6 @@ static void chanrt__sched_stop_search(struct chanrt__worker *w) {
     bool more = chanrt__sched_rescan(w);
     pthread_mutex_lock(&chanrt__pool.mutex);
     if (chanrt__pool.keeper == NULL) more = true;
-    if (chanrt__pool.poller == NULL && chanrt__poll_open()) more = true; // S3
     pthread_mutex_unlock(&chanrt__pool.mutex);
     if (more) chanrt__sched_announce_work();
 }
@@ -4747,13 +4749,6 @@ static void chanrt__sched_on_fault(int sig, void *info, void *context) {
         if (n > 0 && write(2, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1) < 0)
             (void)0; // nobody listens
     }
-    if (chanrt__atom_load(&chanrt__pool.a_forked)) { // a task of the parent's ended here
-        struct { const void *base; size_t n; } line[] = {
-            { "fatal error: ", 13 }, { chanrt__sched_orphan, strlen(chanrt__sched_orphan) },
-            { "\n", 1 } };
-        for (int i = 0; i < 3; i++)
-            if (write(2, line[i].base, line[i].n) < 0) break;
-    }
     chanrt__os_pass_fault(sig, info, context);
 }
 
@@ -4786,7 +4781,7 @@ static void chanrt__sched_release(void) {
     chanrt__pool.shared_head = chanrt__pool.shared_tail = NULL;
     chanrt__pool.a_shared_len = chanrt__pool.a_announce = chanrt__pool.a_stop = 0;
     chanrt__pool.count = chanrt__pool.idle_count = 0;
-    chanrt__pool.idle_first = chanrt__pool.keeper = chanrt__pool.poller = NULL;
+    chanrt__pool.idle_first = chanrt__pool.keeper = chanrt__pool.a_poller = NULL;
     chanrt__pool.a_expects = 0;
     chanrt__pool.a_spawned_outside = chanrt__pool.a_wakes = chanrt__pool.a_peak = 0;
     chanrt__pool.a_keeper_until = CHANRT__FOREVER;
@@ -6053,9 +6048,9 @@ static void chanrt__select_look(chanrt_chan_case *cases, int n) {
         int ready = err != 0 ? -err : chanrt__fd_ready(fd, chanrt__select_events(k));
         k->x_io = ready != 0;
         k->err = ready < 0 ? -ready : 0;
-        if (err != 0) continue;
+        if (ready != 0) continue;
         k->x_version = look.edges[k->x_op == CHANRT_X_IO_WRITE];
-        k->x_closes = look.closes;
+        k->err = (int)look.closes; // kept here, so that a case stays half a cache line
     }
 }
 
@@ -6082,7 +6077,7 @@ static int chanrt__select_queue_io(chanrt_chan_case *cases, int n, struct chanrt
         if (!chanrt__select_is_io(k)) continue;
         struct chanrt__fd *d = chanrt__fd_get((int)(intptr_t)k->x_ptr, &none);
         bool writes = k->x_op == CHANRT_X_IO_WRITE;
-        struct chanrt__fd_look look = { d, { k->x_version, k->x_version }, k->x_closes };
+        struct chanrt__fd_look look = { d, { k->x_version, k->x_version }, (uint32_t)k->err };
         chanrt__os_lock(&d->a_lock);
         int err = chanrt__fd_check_locked(&look, chanrt__select_events(k));
         if (err == 0) chanrt__wait_enqueue(wait, &d->queue[writes], &d->a_lock, d, i);
@@ -6098,10 +6093,9 @@ static int chanrt__select_queue_io(chanrt_chan_case *cases, int n, struct chanrt
 // Tries the ready cases in random (or written) order. Returns the one that ran, or -1; then, if
 // that must be true at one instant for all, the versions are compared: ready states are read
 // again, and unchanged versions say that none was ready in between (model/snapshot.pml).
-static int chanrt__select_poll(chanrt_chan_case *cases, int n, bool ordered, bool exact, bool io) {
+static int chanrt__select_poll(chanrt_chan_case *cases, int n, bool ordered, bool exact) {
     for (uint32_t tries = 0;; chanrt__os_back_off(&tries)) {
         int ready = 0;
-        if (io) chanrt__select_look(cases, n);
         for (int i = 0; i < n; i++) {
             struct chanrt__chan *c = chanrt__chan_of(cases[i].x_chan);
             if (exact && c != NULL)
@@ -6243,12 +6237,12 @@ static int chanrt__select_block(chanrt_chan_case *cases, int n, int64_t deadline
     return look ? (int)CHANRT__SELECT_AGAIN : won; // F3
 }
 
-static int chanrt__select_run(chanrt_chan_case *cases, int n, int64_t timeout, bool ordered) {
+static int chanrt__select_run(chanrt_chan_case *cases, int n, int64_t timeout, bool ordered,
+                              bool io) {
     int64_t deadline = timeout > 0 ? chanrt__os_deadline(timeout) : CHANRT__FOREVER;
-    bool io = false;
-    for (int i = 0; i < n; i++) io |= chanrt__select_is_io(&cases[i]);
     for (uint32_t tries = 0;; chanrt__os_back_off(&tries)) {
-        int i = chanrt__select_poll(cases, n, ordered, timeout == 0, io);
+        if (io) chanrt__select_look(cases, n);
+        int i = chanrt__select_poll(cases, n, ordered, timeout == 0);
         if (i >= 0 || timeout == 0) return i;
         i = io ? chanrt__select_arm(cases, n) : -1; // before others can meet the wait
         if (i < 0) i = chanrt__select_block(cases, n, deadline, ordered, io);
@@ -6258,14 +6252,16 @@ static int chanrt__select_run(chanrt_chan_case *cases, int n, int64_t timeout, b
 
 CHANRT_API int chanrt_chan_select_n(chanrt_chan_case *cases, int n, int64_t timeout) {
     if (n < 0 || (cases == NULL && n > 0)) return -EINVAL;
-    return chanrt__select_run(cases, n, timeout, false);
+    bool io = false;
+    for (int i = 0; i < n; i++) io |= chanrt__select_is_io(&cases[i]);
+    return chanrt__select_run(cases, n, timeout, false, io);
 }
 
 // One operation with a timeout is a select of one case.
 static int chanrt__select_one(const volatile void *ch, void *ptr, int op, int64_t ns) {
     if (ch == NULL) return EINVAL;
     chanrt_chan_case one = { .x_chan = ch, .x_ptr = ptr, .x_op = op };
-    int i = chanrt__select_run(&one, 1, ns, true);
+    int i = chanrt__select_run(&one, 1, ns, true, false);
     return i == 0 ? one.err : ETIMEDOUT;
 }
 
@@ -6308,7 +6304,7 @@ CHANRT_API int chanrt_x_select_grow(struct chanrt_x_select *s) {
 
 CHANRT_API int chanrt_x_select_run(struct chanrt_x_select *s) {
     bool waits = s->default_place < 0;
-    int i = chanrt__select_run(s->cases, s->count, waits ? s->timeout : 0, s->ordered);
+    int i = chanrt__select_run(s->cases, s->count, waits ? s->timeout : 0, s->ordered, s->io);
     if (i == -ENOMEM) chanrt__fail_stop("chan_select: no memory for %d cases", s->count);
     s->chosen = i >= 0 ? s->cases[i].x_place : waits ? s->timeout_place : s->default_place;
     s->err = i >= 0 ? s->cases[i].err : 0;
@@ -7790,7 +7786,8 @@ static bool chanrt__signal_open_locked(void) {
     }
 #endif
     chanrt__signals.bell.fd = ends[0];
-    chanrt__signals.bell.fire = chanrt__signals.blocked.fire = chanrt__signal_fire;
+    chanrt__atom_store_rel(&chanrt__signals.bell.fire, chanrt__signal_fire);    // [fire]
+    chanrt__atom_store_rel(&chanrt__signals.blocked.fire, chanrt__signal_fire); // [fire]
     chanrt__signals.blocked.fd = -1;
     if (ends[0] < 0) return false;
     chanrt__atom_store(&chanrt__signal_bell, ends[1]);

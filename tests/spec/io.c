@@ -513,7 +513,7 @@ TEST(a_full_local_queue_is_waited_for) {
         fd[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         go(connects, fd[i], &a, out);
     }
-    task_sleep(test_unit);
+    while (chan_len(out) == 0) task_sleep(test_unit / 4); // one is in the queue, which is full
     int64_t start = chanrt_now();
     int more = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CHECK_EQ(io_connect_timeout(more, (struct sockaddr *)&a, sizeof a, 3 * test_unit), -1);

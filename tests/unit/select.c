@@ -130,7 +130,7 @@ TEST(case_found_ready_while_queueing_cancels_the_rest) {
     CHECK_EQ(chan_send(there, 5), 0);
     int v = 0;
     chan_case cases[] = { case_recv(here, &v), case_recv(there, &v) };
-    CHECK_EQ(chanrt__select_block(cases, 2, CHANRT__FOREVER, false), 1);
+    CHECK_EQ(chanrt__select_block(cases, 2, CHANRT__FOREVER, false, false), 1);
     CHECK_EQ(v, 5);
     CHECK(nobody_waits(here) && nobody_waits(there));
     chan_free(here);
