@@ -3373,7 +3373,8 @@ static int64_t chanrt__poll_review(int worker, int64_t now) {
 // the calling worker's index, or -1.
 static int chanrt__poll_arm(struct chanrt__source *s, int direction, int worker, int64_t now) {
     bool known = (chanrt__atom_load(&s->a_interest) & (uint32_t)direction) != 0;
-    if (!known || worker < 0 || chanrt__atom_load(&chanrt__poll.a_careful) != 0) {
+    if (!known || !CHANRT_EPOLL || worker < 0 ||
+        chanrt__atom_load(&chanrt__poll.a_careful) != 0) { // poll(2) watches the old file: anew
         int err = chanrt__poll_register(s, (uint32_t)direction);
         if (err != 0) return err;
     }
@@ -7744,7 +7745,7 @@ static void chanrt__signal_fire(struct chanrt__source *s, int directions) {
         uint32_t n = chanrt__atom_swap_acqrel(&chanrt__signal_rung[sig], 0); // [rung]
         chanrt__signal_deliver_locked(sig, n);
     }
-    if (!CHANRT_EPOLL) chanrt__poll_arm(s, CHANRT_IO_READ, -1, 0);
+    if (!CHANRT_EPOLL && s->fd >= 0) chanrt__poll_arm(s, CHANRT_IO_READ, -1, 0);
     pthread_mutex_unlock(&chanrt__signals.mutex);
 }
 
