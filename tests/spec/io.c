@@ -612,9 +612,10 @@ TASK(uses_file, int, fd, const char *, text, char *, back, chan_sender(int), out
 }
 
 TEST(a_file_is_always_ready_and_read_elsewhere) {
-    char path[] = "/tmp/chanrt-test-XXXXXX", text[] = "twelve bytes", back[32];
-    int fd = mkstemp(path);
-    unlink(path);
+    char text[] = "twelve bytes", back[32];
+    FILE *f = tmpfile();
+    int fd = dup(fileno(f));
+    fclose(f);
     chan(int) out = chan_make(int, 1);
     go(waits, fd, IO_READ, -1, out);
     CHECK_EQ(chan_get(out), 0);
