@@ -24,7 +24,7 @@ export PREFIX DESTDIR B CC STD STDXX OPT FLAGS LIBS WARN SECS SEED
 
 .SECONDARY:
 .SECONDEXPANSION:
-.PHONY: help demo test examples matrix matrix-full stress bench model lint install uninstall clean
+.PHONY: help demo test examples matrix matrix-full stress bench model mutants lint install uninstall clean
 
 help:       ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -61,6 +61,10 @@ bench:      ## beside Go where go is installed
 model:      ## check the protocols with Spin
 	$(NEED) spin
 	@tests/model/run.sh
+
+mutants:    ## the header with one mistake at a time; NAMES= some of them, WIDE=1 all tests
+	$(NEED) cc clang
+	@tests/mutants/run.sh $(NAMES)
 
 lint:       ## rooms, layering, ordering tags, house style
 	@tests/run.sh lint

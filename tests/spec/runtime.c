@@ -242,6 +242,28 @@ TASK(watch_clock, int64_t, start, long, rounds) {
 }
 
 // case 95
+// Nothing but the running runtime orders the two: the second one comes later by the clock only.
+TASK(is_spawned, atomic_int *, n) { atomic_fetch_add_explicit(n, 1, memory_order_relaxed); }
+
+static atomic_int spawned_by_threads;
+
+static void *spawns_later(void *ms) {
+    struct timespec t = { .tv_nsec = 1000000 * (long)(intptr_t)ms };
+    nanosleep(&t, NULL);
+    CHECK_EQ(go(is_spawned, &spawned_by_threads), 0);
+    return NULL;
+}
+
+TEST(a_thread_that_finds_the_runtime_running_sees_it_whole) {
+    pthread_t first, second;
+    pthread_create(&second, NULL, spawns_later, (void *)(intptr_t)30);
+    pthread_create(&first, NULL, spawns_later, NULL);
+    pthread_join(first, NULL);
+    pthread_join(second, NULL);
+    CHECK_EQ(chanrt_shutdown(-1), 0);
+    CHECK_EQ(atomic_load(&spawned_by_threads), 2);
+}
+
 TEST(the_clock_never_goes_back_and_is_the_monotonic_one) {
     waitgroup wg = {0};
     for (int i = 0; i < 8; i++)

@@ -42,6 +42,42 @@ TEST(ring_wraps_at_every_place_of_every_capacity) {
     }
 }
 
+// Who looks without the lock never sees room in a full ring whose blocked sender moves up, nor, in
+// an empty moment of it, nothing to receive.
+static chan(int) full;
+static atomic_bool looked_enough;
+
+static void *rotate(void *unused) {
+    struct chanrt__chan *c = chanrt__chan_of(full);
+    struct chanrt__wait wait = { .shared = false };
+    struct chanrt__waiter node, *peer;
+    int in = 2, out;
+    for (long i = test_rounds(1000000); i > 0; i--) {
+        chanrt__os_lock(&c->a_lock);
+        wait.nodes = &node;
+        wait.count = 0;
+        chanrt__wait_enqueue(&wait, &c->sendq, &c->a_lock, &in, 0);
+        CHECK_EQ(chanrt__chan_accept_locked(c, &out, NULL, &peer), CHANRT__STEP_DONE);
+        chanrt__os_unlock(&c->a_lock);
+    }
+    atomic_store(&looked_enough, true);
+    return unused;
+}
+
+TEST(ring_that_rotates_is_full_all_the_time) {
+    pthread_t other;
+    long room = 0;
+    full = chan_make(int, 1);
+    struct chanrt__chan *c = chanrt__chan_of(full);
+    CHECK_EQ(chan_send(full, 1), 0);
+    atomic_store(&looked_enough, false);
+    pthread_create(&other, NULL, rotate, NULL);
+    while (!atomic_load(&looked_enough)) room += chanrt__atom_load_acq(&c->a_count) != 1;
+    pthread_join(other, NULL);
+    CHECK_EQ(room, 0);
+    chan_free(full);
+}
+
 TEST(elements_of_every_size_are_copied_whole) {
     for (size_t elem = 0; elem <= 130; elem++) {
         unsigned char in[130], out[132];

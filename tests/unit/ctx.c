@@ -122,6 +122,34 @@ TEST(word_is_cleared_after_the_registers_are_saved) {
     free_other();
 }
 
+#if !CHANRT__COMMIT_IN_C
+// The same without luck: where the registers are saved is write-protected, and the fault tells what
+// the word was at the first of the stores.
+static struct side *guarded;
+static volatile uint32_t word_then;
+
+static void on_first_store(int signo) {
+    (void)signo;
+    word_then = word;
+    if (mprotect(guarded, chanrt__os_page(), PROT_READ | PROT_WRITE) != 0) abort();
+}
+
+TEST(word_is_cleared_after_the_first_register_is_saved) {
+    guarded = chanrt__os_map(chanrt__os_page());
+    home = stand_here(guarded);
+    make_other(echo);
+    word = 1;
+    word_then = 7;
+    void (*before)(int) = signal(SIGSEGV, on_first_store);
+    CHECK_EQ(mprotect(guarded, chanrt__os_page(), PROT_READ), 0);
+    chanrt__ctx_switch(home, &other, &word, false);
+    signal(SIGSEGV, before);
+    CHECK_EQ(word_then, 1);
+    free_other();
+    chanrt__os_unmap(guarded, chanrt__os_page());
+}
+#endif
+
 // A variable whose address nobody takes: the compiler must not think that it knows all who
 // write to it, and keep its value over a switch.
 static int turns;

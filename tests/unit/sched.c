@@ -139,6 +139,154 @@ TEST(only_one_thief_at_a_time) {
     CHECK(chanrt__sched_rob(&thief, &owner) == &t[0]);
 }
 
+TEST(thief_gives_up_while_the_owner_is_inside) {
+    blank_workers();
+    struct chanrt__task *t = some_tasks(2, &started);
+    for (int i = 0; i < 2; i++) chanrt__sched_push(&owner, &t[i]);
+    owner.a_in = 1;
+    CHECK(chanrt__sched_rob(&thief, &owner) == NULL);
+    CHECK_EQ(owner.a_len, 2);
+    CHECK_EQ(owner.a_request, 0);
+    owner.a_in = 0;
+    CHECK(chanrt__sched_rob(&thief, &owner) == &t[0]);
+}
+
+// Lets go of what another thread waits for, and says when.
+static atomic_bool let_go;
+static void *clear_later(void *p) {
+    chanrt__os_nap(20 * CHANRT_MILLISECOND);
+    atomic_store(&let_go, true);
+    chanrt__atom_store_rel((uint32_t *)p, 0);
+    return NULL;
+}
+
+static pthread_t clearing(uint32_t *p) {
+    pthread_t thread;
+    atomic_store(&let_go, false);
+    chanrt__atom_store(p, 1);
+    CHECK_EQ(pthread_create(&thread, NULL, clear_later, p), 0);
+    return thread;
+}
+
+TEST(owner_waits_until_the_thief_has_gone) {
+    blank_workers();
+    pthread_t other = clearing(&owner.a_request);
+    chanrt__sched_enter(&owner);
+    CHECK(atomic_load(&let_go));
+    CHECK_EQ(owner.a_in, 1);
+    CHECK(owner.robbed);
+    chanrt__sched_leave(&owner);
+    pthread_join(other, NULL);
+}
+
+TEST(base_stack_waits_until_a_task_is_saved) {
+    blank_workers();
+    struct chanrt__task *t = some_tasks(1, &started);
+    pthread_t other = clearing(&t->a_on_cpu);
+    CHECK(chanrt__sched_make_runnable(&owner, t));
+    CHECK(atomic_load(&let_go));
+    pthread_join(other, NULL);
+}
+
+TASK(looks_at_its_mark, bool *, marked) {
+    struct chanrt__task *t = chanrt__sched_self()->a_current;
+    struct chanrt__wait wait;
+    marked[0] = chanrt__atom_load(&t->a_on_cpu);
+    chanrt__wait_begin(&wait, NULL, false);
+    marked[1] = chanrt__atom_load(&t->a_on_cpu);
+    chanrt__wait_begin(&wait, NULL, true);
+    marked[2] = chanrt__atom_load(&t->a_on_cpu);
+    chanrt__wait_cancel(&wait);
+    marked[3] = chanrt__atom_load(&t->a_on_cpu);
+}
+
+TEST(wait_of_several_sources_is_marked_until_it_is_over) {
+    bool marked[4] = { true, true, false, true };
+    waitgroup wg = {0};
+    CHECK_EQ(wg_go(&wg, looks_at_its_mark, marked), 0);
+    wg_wait(&wg);
+    CHECK(!marked[0] && !marked[1] && marked[2] && !marked[3]);
+}
+
+// A thief that finds in the queue who is still running there: he is marked.
+static atomic_bool yielded_enough;
+TASK(yields) {
+    while (!atomic_load(&yielded_enough)) task_yield();
+}
+
+TEST(yielding_task_is_marked_until_it_is_saved) {
+    long early = 0, stolen = 0;
+    blank_workers();
+    atomic_store(&yielded_enough, false);
+    CHECK_EQ(chanrt_start(&(chanrt_options){ .workers = 1 }), 0);
+    CHECK_EQ(go(yields), 0);
+    struct chanrt__worker *w = &chanrt__pool.workers[0];
+    for (long i = test_rounds(100000); i > 0 || stolen == 0; i--) {
+        struct chanrt__task *t = chanrt__sched_rob(&thief, w);
+        if (t == NULL) continue;
+        stolen++;
+        early += chanrt__atom_load_acq(&t->a_on_cpu) == 0 && chanrt__atom_load(&w->a_current) == t;
+        chanrt__sched_push_shared(t, t, 1);
+    }
+    CHECK_EQ(early, 0);
+    atomic_store(&yielded_enough, true);
+}
+
+#if !CHANRT__COMMIT_IN_C
+// A worker on a task's stack picks one that is still on its way out: that is for the base stack.
+static struct chanrt__ctx stood;
+static volatile int came_by;
+static void back_by(int way) {
+    came_by = way;
+    chanrt__ctx_switch(&owner.scratch, &stood, &owner.nothing, true);
+}
+static void by_base(void) { back_by(1); }
+static void by_task(void) { back_by(2); }
+
+TEST(task_not_saved_is_left_to_the_base_stack) {
+    blank_workers();
+    chanrt__stack_init();
+    struct chanrt__task *t = some_tasks(1, &started);
+    struct chanrt__stack *s = chanrt__stack_take(CHANRT__STACK_DEFAULT);
+    for (int saved = 0; saved < 2; saved++) {
+        chanrt__stack_enter(s, &owner.base, by_base);
+        chanrt__stack_enter(s, &t->ctx, by_task);
+        t->a_on_cpu = !saved;
+        came_by = 0;
+        chanrt__sched_switch(&owner, &stood, t, &owner.nothing, false);
+        CHECK_EQ(came_by, saved ? 2 : 1);
+        CHECK(owner.pending == (saved ? NULL : t));
+        owner.pending = NULL;
+    }
+    chanrt__stack_give(s, s);
+    chanrt__stack_shutdown();
+}
+#endif
+
+//------------------------------------------------------------------------------
+// Sleep. What was pushed before the announcement could be seen must be found by the look after it:
+// the pusher saw a searcher and woke nobody.
+
+CHILD(lies_down_beside_work) {
+    blank_workers();
+    static struct chanrt__task t;
+    chanrt__pool.workers = &owner;
+    chanrt__pool.count = 1;
+    chanrt__pool.shared_head = chanrt__pool.shared_tail = &t;
+    chanrt__pool.a_shared_len = 1;
+    chanrt__pool.a_announce = CHANRT__SPIN_ONE;
+    CHECK(!chanrt__sched_sleep(&owner));
+    CHECK_EQ(chanrt__pool.a_announce, CHANRT__SPIN_ONE);
+    CHECK_EQ(chanrt__pool.idle_count, 0);
+    return 0;
+}
+
+TEST(worker_that_lies_down_looks_again) {
+    struct test_child r = test_run_child("lies_down_beside_work", 5000);
+    if (!CHECK_EQ(r.status, 0)) puts(r.out);
+    test_child_free(&r);
+}
+
 //------------------------------------------------------------------------------
 // The lock between owner and thief. Each task is run once; `ran` is not atomic, so that a
 // sanitizer sees a theft that does not order what came before.

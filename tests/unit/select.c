@@ -80,6 +80,42 @@ TEST(poll_of_nothing_ready_takes_nothing) {
     chan_free(there);
 }
 
+// A default trusts in the version: whatever may make a case ready changes it.
+TASK(waits_on, bool, send) {
+    if (send) chan_send(here, 3);
+    else chan_recv(here, NULL);
+}
+
+static void changes(uint32_t *before) {
+    struct chanrt__chan *c = chanrt__chan_of(here);
+    CHECK(chanrt__atom_load(&c->a_version) != *before);
+    *before = chanrt__atom_load(&c->a_version);
+}
+
+TEST(whatever_may_make_a_case_ready_changes_the_version) {
+    for (int direction = 0; direction < 2; direction++) {
+        here = chan_make(int, 1);
+        struct chanrt__chan *c = chanrt__chan_of(here);
+        struct chanrt_x_queue *q = direction ? &c->sendq : &c->recvq;
+        uint32_t version = c->a_version;
+        CHECK_EQ(chan_send(here, 1), 0);
+        changes(&version);                             // something to receive
+        CHECK_EQ(chan_recv(here, NULL), 0);
+        changes(&version);                             // room
+        if (direction) CHECK_EQ(chan_send(here, 1), 0);
+        version = c->a_version;
+        CHECK_EQ(go(waits_on, direction), 0);
+        while (chanrt__atom_load(&q->a_first) == NULL) chanrt__os_nap(CHANRT_MILLISECOND / 10);
+        chanrt__os_lock(&c->a_lock);                   // it has queued itself, and changed that
+        chanrt__os_unlock(&c->a_lock);
+        changes(&version);                             // a partner
+        CHECK_EQ(chan_close(here), 0);
+        changes(&version);
+        CHECK_EQ(chanrt_shutdown(-1), 0);
+        chan_free(here);
+    }
+}
+
 //------------------------------------------------------------------------------
 // What is left behind.
 
@@ -135,6 +171,49 @@ TEST(case_found_ready_while_queueing_cancels_the_rest) {
     CHECK(nobody_waits(here) && nobody_waits(there));
     chan_free(here);
     chan_free(there);
+}
+
+// Channels come by address there, and what is written first shall win.
+TEST(ordered_select_that_finds_one_ready_while_queueing_looks_again) {
+    int v = 0;
+    here = chan_make(int, 1);
+    there = chan_make(int, 1);
+    bool swapped = (uintptr_t)here > (uintptr_t)there;
+    chan(int) low = swapped ? there : here, high = swapped ? here : there;
+    chan_case cases[] = { case_recv(high, &v), case_recv(low, &v) };
+    CHECK_EQ(chan_send(low, 5), 0);
+    CHECK_EQ(chanrt__select_block(cases, 2, CHANRT__FOREVER, true), CHANRT__SELECT_AGAIN);
+    CHECK(nobody_waits(here) && nobody_waits(there));
+    CHECK_EQ(chan_len(low), 1);
+    chan_free(here);
+    chan_free(there);
+}
+
+// A select that is still queueing itself keeps a close in the channel's lock again and again;
+// meanwhile the last reference goes.
+static void *close_here(void *unused) {
+    CHECK_EQ(chan_close(here), 0);
+    return unused;
+}
+
+TEST(close_that_has_to_come_again_keeps_the_channel) {
+    pthread_t closer;
+    struct chanrt__wait wait;
+    struct chanrt__waiter node;
+    here = chan_make(int, 0);
+    struct chanrt__chan *c = chanrt__chan_of(here);
+    chanrt__wait_begin(&wait, &node, true);            // BUSY
+    chanrt__wait_enqueue(&wait, &c->recvq, &c->a_lock, NULL, 0);
+    pthread_create(&closer, NULL, close_here, NULL);
+    while (!chanrt__atom_load(&c->a_closed)) sched_yield();
+    for (int i = 0; i < 20 && chanrt__atom_load(&c->a_refs) == 1; i++)
+        chanrt__os_nap(CHANRT_MILLISECOND);
+    CHECK_EQ(c->a_refs, 2);
+    chan_free(here);
+    CHECK_EQ(c->a_refs, 1);
+    chanrt__wait_cancel(&wait);
+    chanrt__chan_leave(c, &node);
+    pthread_join(closer, NULL);                        // and frees it
 }
 
 //------------------------------------------------------------------------------

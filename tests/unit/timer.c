@@ -32,6 +32,20 @@ TEST(ticker_goes_on_at_the_next_multiple) {
     timer_free(t);
 }
 
+TEST(only_what_is_due_fires) {
+    chan_timer *first = far_off(0), *second = far_off(0);
+    int64_t due = first->node.when;
+    chanrt__sched_arm(&second->node, due + 1000);
+    chanrt__sched_fire_due(due - 1);
+    CHECK(first->node.linked && second->node.linked);
+    chanrt__sched_fire_due(due);
+    CHECK(!first->node.linked && second->node.linked);
+    CHECK_EQ(chan_len(timer_chan(first)), 1);
+    CHECK_EQ(chanrt__pool.a_timer_next, due + 1000);
+    timer_free(first);
+    timer_free(second);
+}
+
 TEST(ticker_that_would_pass_the_end_of_time_stops) {
     chan_timer *t = far_off(INT64_MAX);
     fire(t, t->node.when);

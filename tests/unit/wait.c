@@ -109,6 +109,16 @@ TEST(nobody_meets_his_own_nodes) {
     chanrt__wait_leave(&mine.node);
 }
 
+// A notice that comes before the thread blocks is there when it does, once.
+TEST(thread_takes_a_notice_that_came_before) {
+    struct chanrt__os_thread *self = chanrt__os_self();
+    chanrt__sched_thread_unblock(self);
+    CHECK(chanrt__sched_thread_block(chanrt_now() + 10 * CHANRT_SECOND));
+    CHECK_EQ(self->a_park, CHANRT__EMPTY);
+    CHECK(!chanrt__sched_thread_block(chanrt_now() + 1));
+    CHECK_EQ(self->a_park, CHANRT__EMPTY);
+}
+
 TEST(timer_claims_an_open_wait_only) {
     struct one w;
     struct chanrt_x_queue q = {0};
