@@ -153,24 +153,26 @@ TEST(thief_gives_up_while_the_owner_is_inside) {
 
 // Lets go of what another thread waits for, and says when.
 static atomic_bool let_go;
-static void *clear_later(void *p) {
+static void *clear_later(void *task) {
     chanrt__os_nap(20 * CHANRT_MILLISECOND);
     atomic_store(&let_go, true);
-    chanrt__atom_store_rel((uint32_t *)p, 0);
+    if (task != NULL) chanrt__atom_store_rel(&((struct chanrt__task *)task)->a_on_cpu, 0);
+    else chanrt__atom_store_rel(&owner.a_request, 0);
     return NULL;
 }
 
-static pthread_t clearing(uint32_t *p) {
+static pthread_t clearing(struct chanrt__task *t) {
     pthread_t thread;
     atomic_store(&let_go, false);
-    chanrt__atom_store(p, 1);
-    CHECK_EQ(pthread_create(&thread, NULL, clear_later, p), 0);
+    if (t != NULL) t->a_on_cpu = 1;
+    else owner.a_request = 1;
+    CHECK_EQ(pthread_create(&thread, NULL, clear_later, t), 0);
     return thread;
 }
 
 TEST(owner_waits_until_the_thief_has_gone) {
     blank_workers();
-    pthread_t other = clearing(&owner.a_request);
+    pthread_t other = clearing(NULL);
     chanrt__sched_enter(&owner);
     CHECK(atomic_load(&let_go));
     CHECK_EQ(owner.a_in, 1);
@@ -182,7 +184,7 @@ TEST(owner_waits_until_the_thief_has_gone) {
 TEST(base_stack_waits_until_a_task_is_saved) {
     blank_workers();
     struct chanrt__task *t = some_tasks(1, &started);
-    pthread_t other = clearing(&t->a_on_cpu);
+    pthread_t other = clearing(t);
     CHECK(chanrt__sched_make_runnable(&owner, t));
     CHECK(atomic_load(&let_go));
     pthread_join(other, NULL);
