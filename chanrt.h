@@ -33,10 +33,10 @@
 //   `grep -n '// >>' chanrt.h` prints the table of contents. First the interface,
 //   with the only copy of each function's reference; then the implementation, in
 //   rooms, lowest first. No function is declared before it is defined there, so a
-//   room can only call rooms above it in the file; the six ways up are data, not
-//   calls: a task's entry, a task's end, what its task_exit passes on the way, a
-//   timer's fire, the failure's dump, and the pool's start, for the thread that
-//   watches it.
+//   room can only call rooms above it in the file; the seven ways up are data, not
+//   calls: a spawn's begin, a task's entry and its end, what its task_exit passes on
+//   the way, a timer's fire, the failure's dump, and the pool's start, for the thread
+//   that watches it.
 //   The life of one value: >>chan, chanrt__chan_send and chanrt__chan_recv.
 //   The life of one task:  >>sched, chanrt_x_spawn and chanrt__sched_task_main.
 //   Every wait of a task ends in one place: chanrt__wait_block in >>wait.
@@ -197,6 +197,18 @@ typedef struct chanrt_waitgroup {
 
 typedef struct chanrt_chan_timer chanrt_chan_timer;
 
+typedef struct chanrt_task_ctx chanrt_task_ctx;
+
+// A group of tasks, made by group_init, not copied. Fields are private.
+typedef struct chanrt_task_group {
+    uint32_t a_lock;
+    int x_error;
+    int64_t x_limit, x_active;
+    struct chanrt_task_group *a_self;
+    chanrt_task_ctx *x_ctx;
+    struct chanrt_x_queue x_waiting, x_blocked;
+} chanrt_task_group;
+
 // One case of chan_select_n. Made by chan_case's makers below; `err` is the result.
 typedef struct chanrt_chan_case {
     const volatile void *x_chan;
@@ -216,8 +228,9 @@ typedef struct chanrt_x_site {
 } chanrt_x_site;
 typedef struct chanrt_x_how {
     const chanrt_task_options *options;
-    void (*end)(void *object, int result);
+    void (*end)(void *object, int result); // told of the task's end
     void *object;
+    int (*begin)(void *object); // asked before the task is made, may block; an error: no task
 } chanrt_x_how;
 enum { CHANRT_X_RECV = 1, CHANRT_X_SEND = 2, CHANRT_X_IO_READ = 3, CHANRT_X_IO_WRITE = 4 };
 
@@ -460,7 +473,7 @@ CHANRT_API void chanrt_x_uncaught(void); // says which task an exception left
     __extension__({                                                                \
         const chanrt_task_options CHANRT__CAT(chanrt__opt, id) = (opts);           \
         const chanrt_x_how CHANRT__CAT(chanrt__how, id) = {                        \
-            &CHANRT__CAT(chanrt__opt, id), NULL, NULL                              \
+            &CHANRT__CAT(chanrt__opt, id), NULL, NULL, NULL                        \
         };                                                                         \
         CHANRT__GO(id, &CHANRT__CAT(chanrt__how, id), __VA_ARGS__);                \
     })
@@ -863,7 +876,7 @@ CHANRT_API int chanrt_wg_wait_timeout(chanrt_waitgroup *wg, int64_t ns);
 #define chanrt_wg_go(wg, ...) CHANRT__WG_GO(__COUNTER__, wg, __VA_ARGS__)
 #define CHANRT__WG_GO(id, wg, ...)                                                       \
     __extension__({                                                                      \
-        chanrt_x_how CHANRT__CAT(chanrt__how, id) = { NULL, NULL, NULL };                \
+        chanrt_x_how CHANRT__CAT(chanrt__how, id) = { NULL, NULL, NULL, NULL };          \
         int CHANRT__CAT(chanrt__e, id) =                                                 \
             chanrt_x_wg_begin((wg), &CHANRT__CAT(chanrt__how, id));                      \
         if (CHANRT__CAT(chanrt__e, id) == 0)                                             \
@@ -1123,6 +1136,121 @@ static inline int chanrt_sync_sem_release(chanrt_sync_sem *s, int k) {
 }
 
 //------------------------------------------------------------------------------
+// >>api-ctx    Contexts: when to stop and why, for everything below.
+//------------------------------------------------------------------------------
+
+// chanrt_ctx_background is the root of all contexts: never cancelled, without deadline or values,
+// never freed. The others make a child of parent, which is cancelled with it: with_cancel; with a
+// deadline ns from now (< 0: none of its own) or at an instant of chanrt_now, unless the parent's
+// is earlier; with a value under key, an address that is compared and not looked at. Every context
+// can be cancelled. A child of a cancelled parent is born cancelled, with its error and cause.
+// Returns: NULL: out of memory, the pool could not be started (for a deadline), parent or key is
+// NULL. To be freed by ctx_free. No pool is needed but for deadlines and ctx_after_func.
+CHANRT_API chanrt_task_ctx *chanrt_ctx_background(void);
+CHANRT_API chanrt_task_ctx *chanrt_ctx_with_cancel(chanrt_task_ctx *parent);
+CHANRT_API chanrt_task_ctx *chanrt_ctx_with_timeout(chanrt_task_ctx *parent, int64_t ns);
+CHANRT_API chanrt_task_ctx *chanrt_ctx_with_deadline(chanrt_task_ctx *parent, int64_t t);
+CHANRT_API chanrt_task_ctx *chanrt_ctx_with_value(chanrt_task_ctx *parent, const void *key,
+                                                  void *value);
+
+// chanrt_ctx_value is the value under key of the nearest context upwards that has one, else NULL.
+CHANRT_API void *chanrt_ctx_value(chanrt_task_ctx *c, const void *key);
+
+// chanrt_ctx_cancel cancels c and everything below it, never what is above. The first cancellation
+// stays: later ones change nothing. chanrt_ctx_cancel_cause gives a cause of the program's own (0:
+// none, as ctx_cancel). Neither blocks or fails; NULL and the background are left alone.
+// Order: when it returns all below is cancelled, by whomever; what its first caller did before
+// happens before ctx_err is seen, and ctx_done's end is received.
+CHANRT_API void chanrt_ctx_cancel(chanrt_task_ctx *c);
+CHANRT_API void chanrt_ctx_cancel_cause(chanrt_task_ctx *c, int err);
+
+// chanrt_ctx_done is a channel that is closed when c is cancelled; nothing is ever sent. It belongs
+// to c (chan_ref it to keep it longer). NULL for the background and for NULL: never ready.
+// Order: once its end is seen ctx_err is set, and the other way round.
+CHANRT_API chanrt_chan_receiver(char) chanrt_ctx_done(chanrt_task_ctx *c);
+
+// chanrt_ctx_err is 0 until c is cancelled, then for ever ECANCELED, or ETIMEDOUT when a deadline
+// did it. chanrt_ctx_cause is the cause given by whoever cancelled it, here or above; without one
+// the same as ctx_err. EINVAL for NULL.
+CHANRT_API int chanrt_ctx_err(chanrt_task_ctx *c);
+CHANRT_API int chanrt_ctx_cause(chanrt_task_ctx *c);
+
+// chanrt_ctx_after_func: fn(arg) runs as a task once c is cancelled, at once if it is.
+// Returns: a handle; 0: out of memory, the pool could not be started, c or fn is NULL.
+// chanrt_ctx_after_stop: true: fn will not run; false: it runs, has run, or was stopped before.
+// It does not wait for fn. A shutdown of the runtime forgets what has not started.
+CHANRT_API uint64_t chanrt_ctx_after_func(chanrt_task_ctx *c, void (*fn)(void *), void *arg);
+CHANRT_API bool chanrt_ctx_after_stop(chanrt_task_ctx *c, uint64_t handle);
+
+// chanrt_ctx_deadline: true, and *t is the earliest deadline of c and those above it; false: there
+// is none, and *t is as before. t may be NULL.
+CHANRT_API bool chanrt_ctx_deadline(chanrt_task_ctx *c, int64_t *t);
+
+// chanrt_ctx_free cancels c, and gives it up; its children may be freed before or after. The other
+// calls may be made by many at once; this one ends them for this context. NULL is fine.
+CHANRT_API void chanrt_ctx_free(chanrt_task_ctx *c);
+
+//------------------------------------------------------------------------------
+// >>api-group    Groups: tasks that return errors, and the first one that does.
+//------------------------------------------------------------------------------
+
+// chanrt_group_init makes a group whose tasks share a context below ctx (NULL: the background):
+// it is cancelled when a task fails, that error being the cause, and when the group is waited for.
+// Returns: 0, ENOMEM, EINVAL (g is NULL).
+CHANRT_API int chanrt_group_init(chanrt_task_group *g, chanrt_task_ctx *ctx);
+
+// chanrt_group_ctx is that context; it belongs to the group. NULL before init and after wait.
+CHANRT_API chanrt_task_ctx *chanrt_group_ctx(chanrt_task_group *g);
+
+// chanrt_group_limit lets at most n tasks run at a time; 0: none, < 0: any number.
+// Returns: 0; EBUSY: tasks are running; EINVAL: g is not a group, or has been waited for.
+CHANRT_API int chanrt_group_limit(chanrt_task_group *g, int n);
+
+// chanrt_group_go(g, task, args...) spawns a TASK_ERR in the group. Its result, when not 0, is an
+// error; a task that ends by task_exit has none. Arguments are evaluated once, also when there is
+// no room. A cancelled group still starts what it is given: tasks look at the context.
+// Blocks: while the group is at its limit, first come, first served; try: EAGAIN instead.
+// Order: the end of a task happens before the start of the one that gets its place.
+// Returns: what chanrt_go returns; EINVAL: g is not a group, or has been waited for.
+#define chanrt_group_go(g, ...) \
+    CHANRT__GROUP_GO(__COUNTER__, chanrt_x_group_begin, g, __VA_ARGS__)
+#define chanrt_group_try_go(g, ...) \
+    CHANRT__GROUP_GO(__COUNTER__, chanrt_x_group_try_begin, g, __VA_ARGS__)
+
+// chanrt_group_wait waits until no task of the group is left, and releases what the group holds;
+// group_init makes it new. Whoever still blocks in group_go then gets EINVAL.
+// Returns: the first error of a task, else 0; several that wait get the same; EINVAL as above.
+// Order: everything the tasks did happens before it returns.
+CHANRT_API int chanrt_group_wait(chanrt_task_group *g);
+
+#define CHANRT__GROUP_GO(id, begins, g, ...)                                                \
+    __extension__({                                                                         \
+        chanrt_task_group *CHANRT__CAT(chanrt__g, id) = (g);                                \
+        const chanrt_x_how CHANRT__CAT(chanrt__how, id) = {                                 \
+            NULL, chanrt_x_group_end, CHANRT__CAT(chanrt__g, id), begins                    \
+        };                                                                                  \
+        CHANRT__GO_ERR(id, &CHANRT__CAT(chanrt__how, id), __VA_ARGS__);                     \
+    })
+#ifdef __cplusplus
+#define CHANRT__GO_ERR(id, how, ...) \
+    chanrt_x_go_err(CHANRT__HERE(__VA_ARGS__, ~), how, __VA_ARGS__)
+#else
+#define CHANRT__GO_ERR(id, how, ...)                                                        \
+    __extension__({                                                                         \
+        CHANRT__CAT(CHANRT__IS_ERR_, CHANRT__ONE(__VA_ARGS__))(__VA_ARGS__);                \
+        CHANRT__GO(id, how, __VA_ARGS__);                                                   \
+    })
+#define CHANRT__IS_ERR_one(name) CHANRT__IS_ERR(name(), #name)
+#define CHANRT__IS_ERR_more(name, ...) CHANRT__IS_ERR(name(__VA_ARGS__), #name)
+#define CHANRT__IS_ERR(call, name)                                     \
+    CHANRT__CHECK(__builtin_types_compatible_p(__typeof__(call), int), \
+                  "group_go: " name " is not a TASK_ERR: it must return int")
+#endif
+CHANRT_API int chanrt_x_group_begin(void *g);
+CHANRT_API int chanrt_x_group_try_begin(void *g);
+CHANRT_API void chanrt_x_group_end(void *g, int result);
+
+//------------------------------------------------------------------------------
 // >>api-io    Input, output, calls that block, signals.
 //------------------------------------------------------------------------------
 
@@ -1232,9 +1360,9 @@ CHANRT_API int chanrt_x_io_resolve(chanrt_x_resolver *fn, int again, const char 
 //------------------------------------------------------------------------------
 #ifdef __cplusplus
 
-// In C++ chanrt_go (go, chanrt::go, go_opt, wg_go) takes any function with its arguments, and any
-// callable without: a lambda with what it captures. Arguments and captures are moved into the
-// task, and destroyed at its end; what lambdas refer to must outlive it.
+// In C++ chanrt_go (go, chanrt::go, go_opt, wg_go, group_go) takes any function with its arguments,
+// and any callable without: a lambda with what it captures. Arguments and captures are moved into
+// the task, and destroyed at its end; what lambdas refer to must outlive it.
 //   - A task may block while it handles an exception or unwinds: what is caught goes along when
 //     it moves to another worker.
 //   - An exception that leaves a task calls std::terminate, after a line with the task's name.
@@ -1364,6 +1492,22 @@ chanrt_x_go(const chanrt_x_site *site, const chanrt_x_how *how, F &&f) {
                           std::is_trivially_copyable<Call>());
 }
 
+// For group_go: only what returns int.
+template <class R, class... P>
+int chanrt_x_go_err(const chanrt_x_site *site, const chanrt_x_how *how, R (*f)(P...),
+                    typename x::same<P>::type... args) {
+    static_assert(std::is_same<R, int>::value, "group_go: not a TASK_ERR: it must return int");
+    return chanrt_x_go(site, how, f, std::forward<P>(args)...);
+}
+
+template <class F, class D = typename std::decay<F>::type>
+typename std::enable_if<!std::is_pointer<D>::value, int>::type
+chanrt_x_go_err(const chanrt_x_site *site, const chanrt_x_how *how, F &&f) {
+    static_assert(std::is_same<decltype(std::declval<D &>()()), int>::value,
+                  "group_go: the callable must return int");
+    return chanrt_x_go(site, how, std::forward<F>(f));
+}
+
 // chanrt::go without the macro, for CHANRT_NO_SHORT_NAMES.
 template <class F>
 int go(F &&f, const char *file = __builtin_FILE(), int line = __builtin_LINE()) {
@@ -1417,6 +1561,7 @@ template <class T> class channel {
 
 } // namespace chanrt
 using chanrt::chanrt_x_go;
+using chanrt::chanrt_x_go_err;
 #endif
 
 //------------------------------------------------------------------------------
@@ -1508,6 +1653,29 @@ using chanrt::chanrt_x_go;
 #define sync_sem_tryacquire chanrt_sync_sem_tryacquire
 #define sync_sem_acquire_timeout chanrt_sync_sem_acquire_timeout
 #define sync_sem_release chanrt_sync_sem_release
+#define task_ctx chanrt_task_ctx
+#define ctx_background chanrt_ctx_background
+#define ctx_with_cancel chanrt_ctx_with_cancel
+#define ctx_with_timeout chanrt_ctx_with_timeout
+#define ctx_with_deadline chanrt_ctx_with_deadline
+#define ctx_with_value chanrt_ctx_with_value
+#define ctx_value chanrt_ctx_value
+#define ctx_cancel chanrt_ctx_cancel
+#define ctx_cancel_cause chanrt_ctx_cancel_cause
+#define ctx_done chanrt_ctx_done
+#define ctx_err chanrt_ctx_err
+#define ctx_cause chanrt_ctx_cause
+#define ctx_after_func chanrt_ctx_after_func
+#define ctx_after_stop chanrt_ctx_after_stop
+#define ctx_deadline chanrt_ctx_deadline
+#define ctx_free chanrt_ctx_free
+#define task_group chanrt_task_group
+#define group_init chanrt_group_init
+#define group_ctx chanrt_group_ctx
+#define group_limit chanrt_group_limit
+#define group_go(g, ...) chanrt_group_go(g, __VA_ARGS__)
+#define group_try_go(g, ...) chanrt_group_try_go(g, __VA_ARGS__)
+#define group_wait chanrt_group_wait
 #define IO_READ CHANRT_IO_READ
 #define IO_WRITE CHANRT_IO_WRITE
 #define io_wait chanrt_io_wait
@@ -3405,13 +3573,14 @@ enum chanrt__reason {
     CHANRT__NOT_WAITING, CHANRT__WAIT_SEND, CHANRT__WAIT_RECV, CHANRT__WAIT_SELECT,
     CHANRT__WAIT_SELECT_NONE, CHANRT__WAIT_SLEEP, CHANRT__WAIT_GROUP, CHANRT__WAIT_MUTEX,
     CHANRT__WAIT_RLOCK, CHANRT__WAIT_WLOCK, CHANRT__WAIT_ONCE, CHANRT__WAIT_COND, CHANRT__WAIT_SEM,
-    CHANRT__WAIT_IO, CHANRT__WAIT_BLOCKING,
+    CHANRT__WAIT_TASKS, CHANRT__WAIT_LIMIT, CHANRT__WAIT_IO, CHANRT__WAIT_BLOCKING,
     CHANRT__PREPARED // not a task yet: a timer's, until it fires
 };
 static const char *const chanrt__task_reasons[] = {
     "runnable", "chan send", "chan receive", "select", "select (no cases)", "sleep",
     "waitgroup wait", "sync.Mutex.Lock", "sync.RWMutex.RLock", "sync.RWMutex.Lock", "sync.Once.Do",
-    "sync.Cond.Wait", "semacquire", "IO wait", "blocking call"
+    "sync.Cond.Wait", "semacquire", "task group wait", "task group limit", "IO wait",
+    "blocking call"
 };
 
 // What a frame of a task wants called if task_exit drops it.
@@ -4914,6 +5083,13 @@ static struct chanrt__task *chanrt__sched_alloc_task(struct chanrt__worker *w) {
     return t;
 }
 
+// A prepared task that is not wanted any more.
+static void chanrt__sched_discard(struct chanrt__worker *w, struct chanrt__task *t) {
+    chanrt__atom_store(&t->a_id, 0);
+    if (w != NULL) chanrt__sched_free_task(w, t);
+    else chanrt__task_give(t, t);
+}
+
 // A task ready to be pushed, not yet counted as spawned.
 static int chanrt__sched_make_task(struct chanrt__worker *w, struct chanrt__task **out,
                                    const chanrt_x_site *site, const chanrt_x_how *how,
@@ -4941,21 +5117,12 @@ static int chanrt__sched_make_task(struct chanrt__worker *w, struct chanrt__task
         *out = t;
         return 0;
     }
-    chanrt__atom_store(&t->a_id, 0);
-    if (w != NULL) chanrt__sched_free_task(w, t);
-    else chanrt__task_give(t, t);
+    chanrt__sched_discard(w, t);
     return ENOMEM;
 }
 
-// The start of a task's life; it goes on in chanrt__sched_task_main.
-CHANRT_API int chanrt_x_spawn(const chanrt_x_site *site, const chanrt_x_how *how,
-                              int (*entry)(void *), const void *args, size_t size, size_t align) {
-    struct chanrt__worker *w = chanrt__sched_self();
-    int err = w != NULL ? 0 : chanrt__sched_ensure();
-    if (err != 0) return err;
-    struct chanrt__task *t;
-    err = chanrt__sched_make_task(w, &t, site, how, entry, args, size, align);
-    if (err != 0) return err;
+// A task that was only prepared starts its life. w: the calling worker, or NULL.
+static inline void chanrt__sched_launch(struct chanrt__worker *w, struct chanrt__task *t) {
     chanrt__ctx_born(&t->ctx);
     chanrt__atom_store(&t->a_reason, (uint8_t)CHANRT__NOT_WAITING);
     if (w != NULL) {
@@ -4965,7 +5132,30 @@ CHANRT_API int chanrt_x_spawn(const chanrt_x_site *site, const chanrt_x_how *how
         chanrt__atom_add(&chanrt__pool.a_spawned_outside, 1);
         chanrt__sched_push_shared(t, t, 1);
     }
-    return 0;
+}
+
+// The same under the heap's lock, from a timer's fire, which returns the task to be made ready.
+static uintptr_t chanrt__sched_launch_fired(struct chanrt__task *t) {
+    struct chanrt__worker *w = chanrt__sched_self();
+    chanrt__ctx_born(&t->ctx);
+    chanrt__atom_store(&t->a_reason, (uint8_t)CHANRT__NOT_WAITING);
+    chanrt__atom_store(&w->a_spawned, w->a_spawned + 1);
+    return (uintptr_t)t;
+}
+
+// The start of a task's life; it goes on in chanrt__sched_task_main.
+CHANRT_API int chanrt_x_spawn(const chanrt_x_site *site, const chanrt_x_how *how,
+                              int (*entry)(void *), const void *args, size_t size, size_t align) {
+    bool begins = how != NULL && how->begin != NULL;
+    int err = begins ? how->begin(how->object) : 0; // may park: the worker is asked for after it
+    if (err != 0) return err;
+    struct chanrt__worker *w = chanrt__sched_self();
+    struct chanrt__task *t;
+    if (w == NULL) err = chanrt__sched_ensure();
+    if (err == 0) err = chanrt__sched_make_task(w, &t, site, how, entry, args, size, align);
+    if (err == 0) chanrt__sched_launch(w, t);
+    else if (begins) how->end(how->object, 0);
+    return err;
 }
 
 struct chanrt__sched_call {
@@ -5343,7 +5533,7 @@ struct chanrt__chan {
     struct chanrt_x_queue recvq, sendq;
     struct chanrt_chan_timer *timer; // of chan_after: freed with the channel
     void (*freed)(struct chanrt__chan *c); // upward: the last reference is gone, before the end
-    void *block;             // what the allocator returned
+    void *block;             // what the allocator gets back when the channel is destroyed
 };
 
 enum chanrt__step {
@@ -5705,6 +5895,18 @@ static bool chanrt__chan_drop(struct chanrt__chan *c) {
     return true;
 }
 
+static void chanrt__chan_init(struct chanrt__chan *c, size_t elem, size_t cap, void *ring,
+                              void *block) {
+    memset(c, 0, sizeof *c);
+    c->a_refs = 1;
+    c->quick = !CHANRT_CHECK && !CHANRT_TSAN_USER && (elem == 4 || elem == 8);
+    c->elem = elem;
+    c->cap = cap;
+    c->size = elem * cap;
+    c->ring = (unsigned char *)ring;
+    c->block = block;
+}
+
 // One block: the header on a cache line of its own, then the ring, aligned for its elements.
 static struct chanrt__chan *chanrt__chan_make(size_t elem, size_t align, size_t cap) {
     if (align < 64) align = 64;
@@ -5714,16 +5916,8 @@ static struct chanrt__chan *chanrt__chan_make(size_t elem, size_t align, size_t 
     char *block = (char *)CHANRT_MALLOC(head + elem * cap + align);
     if (block == NULL) return NULL;
     char *at = (char *)(((uintptr_t)block + align - 1) & ~(uintptr_t)(align - 1));
-    struct chanrt__chan *c = (struct chanrt__chan *)at;
-    memset(c, 0, sizeof *c);
-    c->a_refs = 1;
-    c->quick = !CHANRT_CHECK && !CHANRT_TSAN_USER && (elem == 4 || elem == 8);
-    c->elem = elem;
-    c->cap = cap;
-    c->size = elem * cap;
-    c->ring = (unsigned char *)at + head;
-    c->block = block;
-    return c;
+    chanrt__chan_init((struct chanrt__chan *)at, elem, cap, at + head, block);
+    return (struct chanrt__chan *)at;
 }
 
 CHANRT_API void *chanrt_x_chan_make(size_t elem, size_t align, size_t cap) {
@@ -6373,11 +6567,7 @@ static uintptr_t chanrt__timer_fire(struct chanrt__node *n, int64_t now) {
     struct chanrt__task *task = t->task;
     t->task = NULL;
     if (task == NULL || t->epoch != chanrt__pool.epoch) return 0;
-    struct chanrt__worker *w = chanrt__sched_self();
-    chanrt__ctx_born(&task->ctx);
-    chanrt__atom_store(&task->a_reason, (uint8_t)CHANRT__NOT_WAITING);
-    chanrt__atom_store(&w->a_spawned, w->a_spawned + 1);
-    return (uintptr_t)task;
+    return chanrt__sched_launch_fired(task);
 }
 
 // A task record for the next firing. False: no memory.
@@ -6431,10 +6621,8 @@ static bool chanrt__timer_disarm(struct chanrt_chan_timer *t) {
 }
 
 static void chanrt__timer_destroy(struct chanrt_chan_timer *t) {
-    if (t->task != NULL && t->epoch == chanrt__pool.epoch) {
-        chanrt__atom_store(&t->task->a_id, 0);
-        chanrt__task_give(t->task, t->task);
-    }
+    if (t->task != NULL && t->epoch == chanrt__pool.epoch)
+        chanrt__sched_discard(chanrt__sched_self(), t->task);
     CHANRT_FREE(t);
 }
 
@@ -7190,6 +7378,524 @@ static void chanrt__sync_forget(void) {
             else at = &(*at)->x_next;
         chanrt__os_unlock(&lot->a_lock);
     }
+}
+
+//------------------------------------------------------------------------------
+// >>context    Contexts: a tree that is cancelled from any node downwards.
+//   uses    port atom os list task sched chan timer
+//   owns    struct chanrt_task_ctx
+//   lock    a_lock, a few instructions, never two at once: of the context for its error and
+//           its functions to come, of the parent for its list of children
+//   laws    X1 a context lives while referred to: by its owner, by the parent's list, by each
+//           child's record, by an armed deadline. X2 cause, then error, are set once, before
+//           the done channel is closed and the context leaves its parent's list. X3 from its
+//           error on, a context's list of children is the sweeper's alone, its references
+//           included. X4 a context is swept when all below it is; whoever finds an error set
+//           waits for that, and so only for somebody below: nobody waits in a circle. A sweep
+//           never parks and allocates nothing. X5 a deadline that fires, under the heap's
+//           lock, hands over a task made when it was armed; that task sweeps (M2).
+//   not     one lock for a tree: a sweep would hold it for as long as the tree is large.
+//           Locks held from parent to child: frames and locks as deep as the tree
+//   tests   unit/context.c spec/context.c stress/cancel_storm.c model/context.pml
+//------------------------------------------------------------------------------
+
+struct chanrt_task_ctx {
+    uint32_t a_lock;
+    uint32_t a_refs;
+    int a_error;                     // 0 until cancelled
+    int cause;
+    uint8_t a_swept;                 // everything below is cancelled, too
+    uint8_t a_linked;                // in the parent's list; says nothing once that is cancelled
+    uint8_t a_armed;                 // the deadline's reference is out
+    bool timed;                      // it has a deadline of its own
+    struct chanrt_task_ctx *parent;  // NULL: the background
+    struct chanrt_task_ctx *child;   // the youngest
+    struct chanrt_task_ctx *next, *prev; // among the parent's
+    const struct chanrt_task_ctx *values; // the nearest with a key, from here upwards
+    const void *key;
+    void *value;
+    int64_t deadline;                // CHANRT__FOREVER: none
+    struct chanrt__node node;        // its timer
+    struct chanrt__task *task;       // what fires, prepared
+    uint64_t epoch;                  // the start of the runtime it belongs to
+    struct chanrt__task *after;      // functions to run, prepared
+    uint64_t after_epoch;            // likewise
+    struct chanrt__chan *a_done;     // chan, once somebody has asked for it
+    struct chanrt__chan chan;        // its block is the whole record
+};
+
+static struct chanrt_task_ctx chanrt__context_background = { .deadline = CHANRT__FOREVER };
+
+// Drops a reference; the last one frees the record and drops the one it has to its parent.
+static void chanrt__context_drop(struct chanrt_task_ctx *c) {
+    while (c != NULL) {
+        // [held] all uses before the free; the only reference left needs no locked instruction
+        if (chanrt__atom_load_acq(&c->a_refs) != 1 && chanrt__atom_sub_acqrel(&c->a_refs, 1) != 1)
+            return;
+        struct chanrt_task_ctx *parent = c->parent;
+        if (c->a_done != NULL) chanrt_x_chan_free(c->a_done);
+        else CHANRT_FREE(c);
+        c = parent;
+    }
+}
+
+// --- cancelling
+
+// Starts the functions that were to run after the end of c.
+static void chanrt__context_start(struct chanrt_task_ctx *c, struct chanrt__task *after) {
+    struct chanrt__worker *w = chanrt__sched_self();
+    while (after != NULL && c->after_epoch == chanrt__pool.epoch) {
+        struct chanrt__task *t = after;
+        after = t->next;
+        chanrt__sched_launch(w, t);
+    }
+}
+
+// What the end of c means to others: its channel, its functions, its timer.
+static void chanrt__context_settle(struct chanrt_task_ctx *c, struct chanrt__task *after) {
+    struct chanrt__chan *done = chanrt__atom_load_acq(&c->a_done); // [done]
+    if (done != NULL) chanrt__chan_close(done);
+    if (after != NULL) chanrt__context_start(c, after);
+    if (!c->timed || !chanrt__sched_disarm(&c->node)) return; // fired: its task sees to the rest
+    if (c->epoch == chanrt__pool.epoch) chanrt__sched_discard(chanrt__sched_self(), c->task);
+    chanrt__atom_store(&c->a_armed, 0);
+    chanrt__context_drop(c); // never the last: the sweeper has one
+}
+
+// Gives c its error. False: it had one, and all below c is cancelled, too.
+static bool chanrt__context_mark(struct chanrt_task_ctx *c, int error, int cause) {
+    struct chanrt__task *after = NULL;
+    bool mine;
+    chanrt__os_lock(&c->a_lock);
+    {
+        mine = chanrt__atom_load(&c->a_error) == 0;
+        if (mine) {
+            c->cause = cause;
+            chanrt__atom_grant(&c->a_error);
+            chanrt__atom_store_rel(&c->a_error, error); // [cancel] the cause, and the caller's past
+            after = c->after;
+            c->after = NULL;
+        }
+    }
+    chanrt__os_unlock(&c->a_lock);
+    if (mine) chanrt__context_settle(c, after);
+    else for (uint32_t tries = 0; !chanrt__atom_load_acq(&c->a_swept);) // [swept]
+        chanrt__os_back_off(&tries);
+    return mine;
+}
+
+// Cancels c and all below it, depth first: down along the lists of children, up along the parents.
+// The caller has a reference to c; those of the others are their lists', which are the sweeper's.
+static void chanrt__context_sweep(struct chanrt_task_ctx *c, int error, int cause) {
+    struct chanrt_task_ctx *n = c;
+    for (;;) {
+        struct chanrt_task_ctx *child = chanrt__context_mark(n, error, cause) ? n->child : NULL;
+        while (child == NULL) {
+            chanrt__atom_store_rel(&n->a_swept, 1); // [swept] all that was done below
+            if (n == c) return;
+            struct chanrt_task_ctx *parent = n->parent;
+            child = n->next;
+            chanrt__context_drop(n);
+            n = parent;
+        }
+        n = child;
+    }
+}
+
+// Takes c off its parent's list, unless it is a sweeper's by now.
+static void chanrt__context_leave(struct chanrt_task_ctx *c) {
+    struct chanrt_task_ctx *parent = c->parent;
+    if (parent == NULL || !chanrt__atom_load(&c->a_linked)) return;
+    chanrt__os_lock(&parent->a_lock);
+    bool listed = chanrt__atom_load(&c->a_linked) && chanrt__atom_load(&parent->a_error) == 0;
+    if (listed) {
+        if (c->prev != NULL) c->prev->next = c->next;
+        else parent->child = c->next;
+        if (c->next != NULL) c->next->prev = c->prev;
+        chanrt__atom_store(&c->a_linked, 0);
+    }
+    chanrt__os_unlock(&parent->a_lock);
+    if (listed) chanrt__context_drop(c);
+}
+
+static void chanrt__context_cancel(struct chanrt_task_ctx *c, int error, int cause) {
+    chanrt__context_sweep(c, error, cause);
+    chanrt__context_leave(c);
+}
+
+// --- deadlines
+
+// The task of a deadline that has fired.
+static void chanrt__context_expire(void *arg) {
+    struct chanrt_task_ctx *c = (struct chanrt_task_ctx *)arg;
+    chanrt__context_cancel(c, ETIMEDOUT, ETIMEDOUT);
+    chanrt__atom_store(&c->a_armed, 0);
+    chanrt__context_drop(c);
+}
+
+static uintptr_t chanrt__context_fire(struct chanrt__node *n, int64_t now) {
+    (void)now;
+    struct chanrt_task_ctx *c =
+        (struct chanrt_task_ctx *)((char *)n - offsetof(struct chanrt_task_ctx, node));
+    return chanrt__sched_launch_fired(c->task);
+}
+
+// A task to run fn(arg), prepared so that starting it cannot fail. NULL: no memory, or no pool.
+static struct chanrt__task *chanrt__context_prepare(const chanrt_x_site *site, void (*fn)(void *),
+                                                    void *arg) {
+    struct chanrt__worker *w = chanrt__sched_self();
+    struct chanrt__sched_call call = { fn, arg };
+    struct chanrt__task *t = NULL;
+    if (w == NULL && chanrt__sched_ensure() != 0) return NULL;
+    chanrt__sched_make_task(w, &t, site, NULL, chanrt__sched_call_entry, &call, sizeof call,
+                            CHANRT__ALIGNOF(struct chanrt__sched_call));
+    if (t != NULL) chanrt__atom_grant(t);
+    return t;
+}
+
+// Arms c's timer. Before c is linked: it may fire at once, but nobody can cancel c before.
+static bool chanrt__context_arm(struct chanrt_task_ctx *c) {
+    static const chanrt_x_site site = { "ctx_deadline", "(context)", 0 };
+    c->task = chanrt__context_prepare(&site, chanrt__context_expire, c);
+    if (c->task == NULL) return false;
+    c->epoch = chanrt__pool.epoch;
+    c->timed = true;
+    c->a_armed = 1;
+    c->a_refs++;
+    c->node.fire = chanrt__context_fire;
+    chanrt__sched_arm(&c->node, c->deadline);
+    return true;
+}
+
+// --- making
+
+// A blank child that the parent does not know yet.
+static struct chanrt_task_ctx *chanrt__context_new(struct chanrt_task_ctx *parent) {
+    if (parent == NULL) return NULL;
+    struct chanrt_task_ctx *c = (struct chanrt_task_ctx *)CHANRT_MALLOC(sizeof *c);
+    if (c == NULL) return NULL;
+    memset(c, 0, offsetof(struct chanrt_task_ctx, chan));
+    c->parent = parent != &chanrt__context_background ? parent : NULL;
+    c->a_refs = 1 + (c->parent != NULL); // the owner's, and that of the list it is to be in
+    c->values = parent->values;
+    c->deadline = parent->deadline;
+    return c;
+}
+
+// Makes c known to its parent, or cancels it with the parent's error.
+static struct chanrt_task_ctx *chanrt__context_link(struct chanrt_task_ctx *c) {
+    struct chanrt_task_ctx *parent = c->parent;
+    if (parent == NULL) return c;
+    chanrt__atom_add(&parent->a_refs, 1); // the caller's own keeps it alive
+    chanrt__os_lock(&parent->a_lock);
+    int error = chanrt__atom_load(&parent->a_error);
+    if (error == 0) {
+        c->next = parent->child;
+        if (c->next != NULL) c->next->prev = c;
+        parent->child = c;
+        chanrt__atom_store(&c->a_linked, 1);
+    }
+    chanrt__os_unlock(&parent->a_lock);
+    if (error == 0) return c;
+    chanrt__atom_take(&parent->a_error);
+    chanrt__context_sweep(c, error, parent->cause);
+    chanrt__context_drop(c); // the list's
+    return c;
+}
+
+CHANRT_API chanrt_task_ctx *chanrt_ctx_background(void) {
+    return &chanrt__context_background;
+}
+
+CHANRT_API chanrt_task_ctx *chanrt_ctx_with_cancel(chanrt_task_ctx *parent) {
+    struct chanrt_task_ctx *c = chanrt__context_new(parent);
+    return c != NULL ? chanrt__context_link(c) : NULL;
+}
+
+// A child with the deadline t; FOREVER: none of its own.
+static struct chanrt_task_ctx *chanrt__context_timed(struct chanrt_task_ctx *parent, int64_t t,
+                                                     int64_t now) {
+    struct chanrt_task_ctx *c = chanrt__context_new(parent);
+    if (c == NULL) return NULL;
+    bool sooner = t < c->deadline, late = t <= now;
+    if (sooner) c->deadline = t;
+    if (sooner && !late && chanrt__atom_load(&parent->a_error) == 0 && !chanrt__context_arm(c)) {
+        CHANRT_FREE(c);
+        return NULL;
+    }
+    chanrt__context_link(c);
+    if (sooner && late) chanrt__context_cancel(c, ETIMEDOUT, ETIMEDOUT);
+    return c;
+}
+
+CHANRT_API chanrt_task_ctx *chanrt_ctx_with_timeout(chanrt_task_ctx *parent, int64_t ns) {
+    int64_t t = ns < 0 ? CHANRT__FOREVER : chanrt__os_deadline(ns);
+    return chanrt__context_timed(parent, t, ns > 0 ? t - 1 : CHANRT__FOREVER);
+}
+
+CHANRT_API chanrt_task_ctx *chanrt_ctx_with_deadline(chanrt_task_ctx *parent, int64_t t) {
+    if (t == CHANRT__FOREVER) t--; // an armed timer, though a late one
+    return chanrt__context_timed(parent, t, chanrt_now());
+}
+
+CHANRT_API chanrt_task_ctx *chanrt_ctx_with_value(chanrt_task_ctx *parent, const void *key,
+                                                  void *value) {
+    struct chanrt_task_ctx *c = key != NULL ? chanrt__context_new(parent) : NULL;
+    if (c == NULL) return NULL;
+    c->key = key;
+    c->value = value;
+    c->values = c;
+    return chanrt__context_link(c);
+}
+
+// --- asking
+
+CHANRT_API void *chanrt_ctx_value(chanrt_task_ctx *c, const void *key) {
+    const struct chanrt_task_ctx *v = c != NULL && key != NULL ? c->values : NULL;
+    while (v != NULL && v->key != key) v = v->parent != NULL ? v->parent->values : NULL;
+    return v != NULL ? v->value : NULL;
+}
+
+CHANRT_API void chanrt_ctx_cancel_cause(chanrt_task_ctx *c, int err) {
+    if (c == NULL || c == &chanrt__context_background) return;
+    chanrt__context_cancel(c, ECANCELED, err != 0 ? err : ECANCELED);
+}
+
+CHANRT_API void chanrt_ctx_cancel(chanrt_task_ctx *c) {
+    chanrt_ctx_cancel_cause(c, 0);
+}
+
+// The error is set, but a sweeper may not have come to close the channel yet.
+static void chanrt__context_help(struct chanrt_task_ctx *c) {
+    chanrt__atom_take(&c->a_error);
+    struct chanrt__chan *done = chanrt__atom_load_acq(&c->a_done); // [done]
+    if (done != NULL && !chanrt__atom_load_acq(&done->a_closed)) chanrt__chan_close(done); // [peek]
+}
+
+CHANRT_API chanrt_chan_receiver(char) chanrt_ctx_done(chanrt_task_ctx *c) {
+    if (c == NULL || c == &chanrt__context_background) return NULL;
+    if (chanrt__atom_load_acq(&c->a_done) == NULL) { // [done]
+        chanrt__os_lock(&c->a_lock);
+        if (chanrt__atom_load(&c->a_done) == NULL) {
+            chanrt__chan_init(&c->chan, sizeof(char), 0, NULL, c);
+            if (chanrt__atom_load(&c->a_error) != 0) {
+                chanrt__atom_take(&c->a_error);
+                chanrt__chan_close(&c->chan); // nobody waits
+            }
+            chanrt__atom_store_rel(&c->a_done, &c->chan); // [done] its fields
+        }
+        chanrt__os_unlock(&c->a_lock);
+    } else if (chanrt__atom_load(&c->a_error) != 0) {
+        chanrt__context_help(c);
+    }
+    return (chanrt_chan_receiver(char))(void *)&c->chan;
+}
+
+CHANRT_API int chanrt_ctx_err(chanrt_task_ctx *c) {
+    if (CHANRT__UNLIKELY(c == NULL)) return EINVAL;
+    int error = chanrt__atom_load_acq(&c->a_error); // [cancel]
+    if (CHANRT__UNLIKELY(error != 0)) chanrt__context_help(c);
+    return error;
+}
+
+CHANRT_API int chanrt_ctx_cause(chanrt_task_ctx *c) {
+    int error = chanrt_ctx_err(c);
+    return error != 0 && c != NULL ? c->cause : error;
+}
+
+CHANRT_API bool chanrt_ctx_deadline(chanrt_task_ctx *c, int64_t *t) {
+    if (c == NULL || c->deadline == CHANRT__FOREVER) return false;
+    if (t != NULL) *t = c->deadline;
+    return true;
+}
+
+// --- what runs afterwards
+
+CHANRT_API uint64_t chanrt_ctx_after_func(chanrt_task_ctx *c, void (*fn)(void *), void *arg) {
+    static const chanrt_x_site site = { "ctx_after_func", "(context)", 0 };
+    if (c == NULL || fn == NULL) return 0;
+    struct chanrt__task *t = chanrt__context_prepare(&site, fn, arg);
+    if (t == NULL) return 0;
+    uint64_t handle = t->a_id; // t may have ended when we come to return it
+    chanrt__os_lock(&c->a_lock);
+    bool now = chanrt__atom_load(&c->a_error) != 0;
+    if (!now) {
+        if (c->after_epoch != chanrt__pool.epoch) c->after = NULL; // those went with their pool
+        c->after_epoch = chanrt__pool.epoch;
+        t->next = c->after;
+        c->after = t;
+    }
+    chanrt__os_unlock(&c->a_lock);
+    if (now) chanrt__sched_launch(chanrt__sched_self(), t);
+    return handle;
+}
+
+CHANRT_API bool chanrt_ctx_after_stop(chanrt_task_ctx *c, uint64_t handle) {
+    if (c == NULL) return false;
+    struct chanrt__task *t = NULL;
+    chanrt__os_lock(&c->a_lock);
+    if (c->after_epoch == chanrt__pool.epoch) {
+        struct chanrt__task **at = &c->after;
+        while (*at != NULL && (*at)->a_id != handle) at = &(*at)->next;
+        t = *at;
+        if (t != NULL) *at = t->next;
+    }
+    chanrt__os_unlock(&c->a_lock);
+    if (t != NULL) chanrt__sched_discard(chanrt__sched_self(), t);
+    return t != NULL;
+}
+
+CHANRT_API void chanrt_ctx_free(chanrt_task_ctx *c) {
+    if (c == NULL || c == &chanrt__context_background) return;
+    chanrt__context_cancel(c, ECANCELED, ECANCELED);
+    // A deadline that fired into a shutdown has no task any more to give up its reference.
+    if (c->timed && c->epoch != chanrt__pool.epoch && chanrt__atom_load(&c->a_armed)) {
+        chanrt__atom_store(&c->a_armed, 0);
+        chanrt__context_drop(c);
+    }
+    chanrt__context_drop(c);
+}
+
+//------------------------------------------------------------------------------
+// >>group    Groups: a count with a limit, the first error, a context.
+//   uses    port atom os task sched wait context
+//   owns    the private fields of chanrt_task_group
+//   lock    a_lock; its release is the last touch of a group that ends, so that who waited
+//           may free it
+//   laws    G1 x_active <= limit. G2 room below the limit: nobody is blocked in group_go; a
+//           task that ends hands its place over. G3 nobody waits for a group without tasks.
+//           G4 the context is cancelled before a waiter hears that the group has ended.
+//   tests   unit/group.c spec/group.c
+//------------------------------------------------------------------------------
+
+static bool chanrt__group_alive(struct chanrt_task_group *g) {
+    return g != NULL && chanrt__atom_load(&g->a_self) == g; // else its lock means nothing either
+}
+
+// Wakes those on the list; each may be the last to know of the group.
+static void chanrt__group_wake(struct chanrt__waiter *first, int err) {
+    for (struct chanrt__waiter *next; first != NULL; first = next) {
+        next = first->next;
+        chanrt__wait_finish(first, err);
+    }
+}
+
+// The end of a group without tasks: drops the lock, and returns the first error.
+static int chanrt__group_release_unlock(struct chanrt_task_group *g) {
+    struct chanrt__waiter *waiting = NULL, *blocked = NULL, *last = NULL, *last_blocked = NULL;
+    struct chanrt_task_ctx *ctx = g->x_ctx;
+    int error = g->x_error;
+    chanrt__wait_take_all(&g->x_waiting, &waiting, &last); // no select: never busy
+    chanrt__wait_take_all(&g->x_blocked, &blocked, &last_blocked);
+    g->x_ctx = NULL;
+    chanrt__atom_store(&g->a_self, NULL);
+    chanrt__os_unlock(&g->a_lock);
+    chanrt_ctx_free(ctx);
+    chanrt__group_wake(blocked, EINVAL);
+    chanrt__group_wake(waiting, error);
+    return error;
+}
+
+CHANRT_API int chanrt_group_init(chanrt_task_group *g, chanrt_task_ctx *ctx) {
+    if (g == NULL) return EINVAL;
+    memset(g, 0, sizeof *g);
+    g->x_limit = -1;
+    g->x_ctx = chanrt_ctx_with_cancel(ctx != NULL ? ctx : chanrt_ctx_background());
+    if (g->x_ctx == NULL) return ENOMEM;
+    chanrt__atom_store(&g->a_self, g);
+    return 0;
+}
+
+CHANRT_API chanrt_task_ctx *chanrt_group_ctx(chanrt_task_group *g) {
+    return chanrt__group_alive(g) ? g->x_ctx : NULL;
+}
+
+CHANRT_API int chanrt_group_limit(chanrt_task_group *g, int n) {
+    if (!chanrt__group_alive(g)) return EINVAL;
+    struct chanrt__waiter *first = NULL, *last = NULL, *node;
+    chanrt__os_lock(&g->a_lock);
+    int err = g->x_active > 0 ? EBUSY : 0;
+    if (err == 0) g->x_limit = n < 0 ? -1 : n;
+    while (err == 0 && (g->x_limit < 0 || g->x_active < g->x_limit) &&
+           chanrt__wait_take(&g->x_blocked, NULL, &node) == CHANRT__TAKE_ONE) {
+        g->x_active++;
+        node->next = NULL;
+        if (last != NULL) last->next = node;
+        else first = node;
+        last = node;
+    }
+    chanrt__os_unlock(&g->a_lock);
+    chanrt__group_wake(first, 0);
+    return err;
+}
+
+// A place in the group: taken, or waited for.
+static int chanrt__group_enter(struct chanrt_task_group *g, bool block) {
+    if (!chanrt__group_alive(g)) return EINVAL;
+    chanrt__os_lock(&g->a_lock);
+    if (CHANRT__LIKELY(g->x_limit < 0 || g->x_active < g->x_limit)) {
+        if (g->x_limit > 0) chanrt__atom_take(&g->x_active);
+        g->x_active++;
+        chanrt__os_unlock(&g->a_lock);
+        return 0;
+    }
+    if (!block) {
+        chanrt__os_unlock(&g->a_lock);
+        return EAGAIN;
+    }
+    struct chanrt__wait wait;
+    struct chanrt__waiter node;
+    chanrt__wait_begin(&wait, &node, false);
+    chanrt__wait_enqueue(&wait, &g->x_blocked, &g->a_lock, NULL, 0);
+    chanrt__wait_block(&wait, &g->a_lock, CHANRT__FOREVER, CHANRT__WAIT_LIMIT, g);
+    chanrt__atom_take(&g->x_active);
+    return wait.err;
+}
+
+CHANRT_API int chanrt_x_group_begin(void *g) {
+    return chanrt__group_enter((struct chanrt_task_group *)g, true);
+}
+
+CHANRT_API int chanrt_x_group_try_begin(void *g) {
+    return chanrt__group_enter((struct chanrt_task_group *)g, false);
+}
+
+// A task of the group has ended, or could not be spawned. Its place keeps the group and its
+// context alive until it is given up.
+CHANRT_API void chanrt_x_group_end(void *object, int result) {
+    struct chanrt_task_group *g = (struct chanrt_task_group *)object;
+    struct chanrt__waiter *heir = NULL;
+    chanrt__os_lock(&g->a_lock);
+    chanrt__atom_grant(&g->x_active);
+    if (CHANRT__UNLIKELY(result != 0 && g->x_error == 0)) {
+        g->x_error = result;
+        chanrt__os_unlock(&g->a_lock);
+        chanrt_ctx_cancel_cause(g->x_ctx, result);
+        chanrt__os_lock(&g->a_lock);
+    }
+    if (chanrt__wait_take(&g->x_blocked, NULL, &heir) != CHANRT__TAKE_ONE) g->x_active--;
+    if (CHANRT__UNLIKELY(g->x_active == 0 && g->x_waiting.a_first != NULL)) {
+        chanrt__group_release_unlock(g);
+        return;
+    }
+    chanrt__os_unlock(&g->a_lock);
+    if (heir != NULL) chanrt__wait_finish(heir, 0);
+}
+
+CHANRT_API int chanrt_group_wait(chanrt_task_group *g) {
+    if (!chanrt__group_alive(g)) return EINVAL;
+    chanrt__os_lock(&g->a_lock);
+    if (g->x_active == 0) {
+        chanrt__atom_take(&g->x_active);
+        return chanrt__group_release_unlock(g);
+    }
+    struct chanrt__wait wait;
+    struct chanrt__waiter node;
+    chanrt__wait_begin(&wait, &node, false);
+    chanrt__wait_enqueue(&wait, &g->x_waiting, &g->a_lock, NULL, 0);
+    chanrt__wait_block(&wait, &g->a_lock, CHANRT__FOREVER, CHANRT__WAIT_TASKS, g);
+    chanrt__atom_take(&g->x_active);
+    return wait.err;
 }
 
 //------------------------------------------------------------------------------
@@ -8086,6 +8792,7 @@ static void chanrt__inside_operand(FILE *f, struct chanrt__inside_view *v,
     chanrt_waitgroup wg = { .x_count = 0 };
     chanrt_sync_sem sem = { .a_state = 0 };
     uint32_t word = 0; // of a rwmutex, its first field
+    chanrt_task_group g = { .x_active = 0 };
     switch (e->reason) {
     case CHANRT__WAIT_SEND:
     case CHANRT__WAIT_RECV:
@@ -8105,6 +8812,12 @@ static void chanrt__inside_operand(FILE *f, struct chanrt__inside_view *v,
         fprintf(f, " %p", e->object);
         if (e->object != NULL && chanrt__os_peek(&wg, e->object, sizeof wg) == sizeof wg)
             fprintf(f, " (count %lld)", (long long)wg.x_count);
+        break;
+    case CHANRT__WAIT_TASKS:
+    case CHANRT__WAIT_LIMIT:
+        fprintf(f, " %p", e->object);
+        if (chanrt__os_peek(&g, e->object, sizeof g) == sizeof g)
+            fprintf(f, " (%lld running)", (long long)g.x_active);
         break;
     case CHANRT__WAIT_IO: fprintf(f, " fd %d", (int)(intptr_t)e->object); break;
     case CHANRT__WAIT_RLOCK:

@@ -65,6 +65,28 @@ void locks() {
     EXPECT(s.set == 1 && sync_mutex_unlock(&s.m) == EINVAL);
 }
 
+TASK_ERR(halve, int, n) {
+    return n / 2;
+}
+
+void contexts_and_groups() {
+    int key = 0;
+    task_ctx *top = ctx_with_timeout(ctx_background(), CHANRT_SECOND);
+    task_ctx *c = ctx_with_value(top, &key, &key);
+    EXPECT(ctx_value(c, &key) == &key);
+    task_group g;
+    EXPECT(group_init(&g, c) == 0 && group_limit(&g, 1) == 0);
+    EXPECT(group_go(&g, halve, 6) == 0 && group_wait(&g) == 3);
+    std::vector<int> one = { 1 };
+    EXPECT(group_init(&g, c) == 0);
+    EXPECT(group_try_go(&g, [&key] { return key++; }) == 0);
+    EXPECT(group_go(&g, [one] { return one[0] + 1; }) == 0 && group_wait(&g) == 2 && key == 1);
+    ctx_cancel_cause(top, EIO);
+    EXPECT(chan_recv(ctx_done(c), nullptr) == EPIPE && ctx_cause(c) == EIO);
+    ctx_free(c);
+    ctx_free(top);
+}
+
 void channels_and_select() {
     chan(point) in = chan_make(point, 1), out = chan_make(point, 2);
     EXPECT(in != nullptr && out != nullptr);
@@ -272,6 +294,7 @@ int main(int argc, char **argv) {
     if (argc > 1) return wg_go(&wg, [] { throw 1; }), wg_wait(&wg), 0;
     channels_and_select();
     locks();
+    contexts_and_groups();
     callables();
     channels_of_their_own();
     exceptions();

@@ -1,5 +1,5 @@
 /* context.pml - a tree of contexts: cancelled from above, freed in any order, with a deadline that fires meanwhile.
- * Mirrors: chanrt__context_sweep, _mark, _settle, _cancel, _leave, _drop, _expire, _fire, _new; chanrt_ctx_free.
+ * Mirrors: chanrt__context_mark, _settle, _sweep, _leave, _cancel, _drop, _link, _expire; chanrt_ctx_free.
  * P has the children C and D; C's owner makes G under C while C may be cancelled from anywhere. A context counts its
  * references: the owner's handle, its place in the parent's list, each child's record, an armed deadline.
  * Top cancels P and frees it; Again (-DAGAIN) cancels P at the same time; OwnerC makes G, may cancel C, frees it; OwnerG and

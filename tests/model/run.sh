@@ -100,5 +100,17 @@ for bug in UNLOCKLATE TOUCHLATE COPYLATE NEXTLATE OWNERLATE PLAINTAKE NONOTICE N
     check bug waiter_free -DBUG_$bug
 done
 
+check ok  context -DAGAIN
+check ok  context -DWITHD
+check ok  context -DTIMED=0
+check ok  context -DTIMED=1
+for bug in NOLINKREF NOPARENTREF LEAVEFIRST LEAVEBLIND LINKBLIND DONEFIRST EARLYSWEPT DROPFIRST \
+           NESTED; do
+    check bug context -DBUG_$bug
+done
+check bug context -DAGAIN -DBUG_NOWAIT
+check bug context -DTIMED=1 -DBUG_NOTIMERREF
+check bug context -DTIMED=0 -DBUG_TIMERTWICE
+
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

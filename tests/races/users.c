@@ -311,6 +311,51 @@ RACE(a_thread_and_a_task) {
     pthread_join(thread, NULL);
 }
 
+TASK(cancels_then_writes, int, when, task_ctx *, c) {
+    later(when);
+    ctx_cancel(c);
+    data++;
+}
+TASK(writes_then_cancels, int, when, task_ctx *, c) {
+    later(when);
+    data++;
+    ctx_cancel(c);
+}
+TASK_ERR(adds, int, when) {
+    later(when);
+    data++;
+    return 0;
+}
+TASK_ERR(writes_and_fails, int, when) {
+    later(when);
+    data++;
+    return EIO;
+}
+
+RACE(write_after_the_cancel) {
+    task_ctx *c = ctx_with_cancel(ctx_background());
+    go(cancels_then_writes, 0, c);
+    chan_recv(ctx_done(c), NULL);
+    later(1);
+    printf("%d\n", data);
+}
+
+RACE(who_cancels_second_publishes_nothing) {
+    task_ctx *c = ctx_with_cancel(ctx_background());
+    ctx_cancel(c);
+    go(writes_then_cancels, 0, c);
+    later(1);
+    if (ctx_err(c) != 0) data++;
+}
+
+RACE(a_group_orders_no_tasks_without_a_limit) {
+    task_group g;
+    group_init(&g, NULL);
+    group_go(&g, adds, 0);
+    group_go(&g, adds, 1);
+    group_wait(&g);
+}
+
 //------------------------------------------------------------------------------
 // Correct programs.
 
@@ -623,5 +668,80 @@ CLEAN(a_thousand_tasks_come_and_go) {
         go(adds_under, mutex, &wg);
     }
     wg_wait(&wg);
+    data++;
+}
+
+CLEAN(write_before_the_cancel_seen_by_the_channel) {
+    task_ctx *top = ctx_with_cancel(ctx_background()), *c = ctx_with_cancel(top);
+    go(writes_then_cancels, 0, top);
+    chan_recv(ctx_done(c), NULL);
+    data++;
+}
+
+CLEAN(write_before_the_cancel_seen_by_the_error) {
+    task_ctx *top = ctx_with_cancel(ctx_background()), *c = ctx_with_cancel(top);
+    go(writes_then_cancels, 0, top);
+    later(1);
+    while (ctx_err(c) == 0) later(1);
+    data++;
+}
+
+CLEAN(write_before_the_cancel_seen_by_a_later_child) {
+    task_ctx *top = ctx_with_cancel(ctx_background());
+    go(writes_then_cancels, 0, top);
+    later(1);
+    task_ctx *c = ctx_with_cancel(top);
+    while (ctx_err(top) == 0) {
+        later(1);
+        ctx_free(c);
+        c = ctx_with_cancel(top);
+    }
+    chan_recv(ctx_done(c), NULL);
+    data++;
+}
+
+static void write_and_tell(void *ch) {
+    data++;
+    chan_send(*(chan(int) *)ch, 1);
+}
+
+CLEAN(what_comes_after_sees_the_canceller_and_who_asked_for_it) {
+    static chan(int) ch;
+    ch = chan_make(int, 0);
+    task_ctx *c = ctx_with_cancel(ctx_background());
+    data++;
+    ctx_after_func(c, write_and_tell, &ch);
+    go(writes_then_cancels, 0, c);
+    chan_recv(ch, NULL);
+    data++;
+}
+
+CLEAN(a_group_sees_what_its_tasks_wrote) {
+    for (int when = 0; when < 2; when++) {
+        task_group g;
+        data++;
+        group_init(&g, NULL);
+        group_go(&g, writes_and_fails, when);
+        if (when == 0) later(1);
+        group_wait(&g);
+        data++;
+    }
+}
+
+CLEAN(the_error_of_a_group_comes_after_what_its_task_wrote) {
+    task_group g;
+    group_init(&g, NULL);
+    group_go(&g, writes_and_fails, 1);
+    chan_recv(ctx_done(group_ctx(&g)), NULL);
+    data++;
+    group_wait(&g);
+}
+
+CLEAN(a_group_of_one_is_a_queue) {
+    task_group g;
+    group_init(&g, NULL);
+    group_limit(&g, 1);
+    for (int i = 0; i < 20; i++) group_go(&g, adds, 0);
+    group_wait(&g);
     data++;
 }

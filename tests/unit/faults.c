@@ -112,6 +112,35 @@ static bool selects_of_twenty(void) {
     return won == -1;
 }
 
+static bool ends_contexts(void) {
+    task_ctx *top = ctx_with_timeout(ctx_background(), 10000);
+    task_ctx *c = top != NULL ? ctx_with_cancel(top) : NULL;
+    uint64_t after = ctx_after_func(c, count_run, NULL);
+    bool all = top != NULL && c != NULL && after != 0;
+    if (c != NULL) {
+        CHECK_EQ(chan_recv(ctx_done(c), NULL), EPIPE);
+        CHECK_EQ(ctx_cause(c), ETIMEDOUT);
+    }
+    ctx_free(top);
+    ctx_free(c);
+    return all;
+}
+
+TASK_ERR(fail_large, struct large, value) {
+    return value.bytes[499];
+}
+
+static bool runs_a_group(void) {
+    task_group g;
+    struct large value = {{0}};
+    value.bytes[499] = 9;
+    if (!worked(group_init(&g, NULL), 0)) return false;
+    CHECK_EQ(group_limit(&g, 1), 0);
+    bool spawned = worked(group_go(&g, fail_large, value), EAGAIN);
+    CHECK_EQ(group_wait(&g), spawned ? 9 : 0);
+    return spawned;
+}
+
 static bool restarts(void) {
     if (!starts()) return false;
     CHECK_EQ(chanrt_start(NULL), EBUSY);
@@ -121,7 +150,7 @@ static bool restarts(void) {
 
 static bool (*const scenarios[])(void) = {
     starts, spawns_small, spawns_large, spawns_pinned, spawns_on_own_stack_size, makes_channels,
-    waits_for_after, uses_timers, selects_of_twenty, restarts
+    waits_for_after, uses_timers, selects_of_twenty, ends_contexts, runs_a_group, restarts
 };
 enum { SCENARIOS = sizeof scenarios / sizeof scenarios[0] };
 
@@ -134,7 +163,7 @@ static char *said;
 static size_t said_size;
 static FILE *terminal;
 
-static void listen(void) {
+static void overhear(void) {
     terminal = stderr;
     stderr = open_memstream(&said, &said_size);
 }
@@ -166,7 +195,7 @@ static void fails_everywhere(const char *what, long count) {
     for (int s = 0; s < SCENARIOS; s++) {
         for (long nth = 1, fired = 1; fired && nth < 50; nth++) {
             long live = test_alloc_live();
-            listen();
+            overhear();
             arm(what, nth, count);
             bool ok = scenarios[s]();
             fired = disarm();
@@ -194,7 +223,7 @@ TEST(one_line_names_the_limit_on_threads) {
     for (int nth = 1; nth <= 3; nth++) {
         char which[40];
         snprintf(which, sizeof which, "thread %d of 3", nth);
-        listen();
+        overhear();
         fault_arm("thread", nth, LONG_MAX);
         CHECK_EQ(chanrt_start(&(chanrt_options){ .workers = 3 }), EAGAIN);
         CHECK_EQ(fault_off(), 1);
@@ -205,7 +234,7 @@ TEST(one_line_names_the_limit_on_threads) {
 }
 
 TEST(one_line_says_that_workers_need_memory) {
-    listen();
+    overhear();
     fault_arm("mmap", 1, LONG_MAX);
     CHECK_EQ(chanrt_start(&(chanrt_options){ .workers = 3 }), ENOMEM);
     CHECK_EQ(fault_off(), 1);
@@ -217,7 +246,7 @@ TEST(task_without_a_stack_waits_for_one) {
     waitgroup wg = {0};
     CHECK(spawns_small());
     atomic_store(&ran, 0);
-    listen();
+    overhear();
     fault_arm("mmap", 1, LONG_MAX);
     CHECK_EQ(wg_add(&wg, 1), 0);
     CHECK_EQ(go_opt(((chanrt_task_options){ .stack_size = 1 << 20 }), note, &wg), 0);
@@ -263,7 +292,7 @@ static void *spawn_and_wait(void *unused) {
 
 TEST(failed_start_and_another_at_the_same_time) {
     for (long i = test_rounds(40); i > 0; i--) {
-        listen();
+        overhear();
         fault_arm("thread", 1 + i % 2, 1);
         at_once(3, spawn_and_wait, NULL);
         fault_off();

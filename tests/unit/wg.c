@@ -35,7 +35,7 @@ TEST(no_wait_leaves_a_node_behind) {
 
 TEST(failed_spawn_is_uncounted) {
     waitgroup wg = {0};
-    chanrt_x_how how = { NULL, NULL, NULL };
+    chanrt_x_how how = { NULL, NULL, NULL, NULL };
     CHECK_EQ(chanrt_x_wg_begin(&wg, &how), 0);
     CHECK_EQ(wg.x_count, 1);
     CHECK_EQ(chanrt_x_wg_undo(&how, 0), 0);
