@@ -117,6 +117,7 @@ the rest"
 
 #ifdef __cplusplus
 #define CHANRT__ALIGNOF(T) alignof(T)
+#define CHANRT__CHECK(cond, text) static_assert(cond, text)
 extern "C" {
 #else
 #define CHANRT__ALIGNOF(T) _Alignof(T)
@@ -338,6 +339,7 @@ CHANRT_API void chanrt_x_uncaught(void); // says which task an exception left
 #define CHANRT__TASK_more(link, ret, run, name, ...)                                          \
     CHANRT__TASK_N(link, ret, run, name, CHANRT__COUNT(__VA_ARGS__), __VA_ARGS__)
 #define CHANRT__TASK_N(link, ret, run, name, n, ...)                                          \
+    CHANRT__PAIRS(n);                                                                         \
     link ret name(CHANRT__CAT(CHANRT__PARAMS_, n)(__VA_ARGS__));                              \
     CHANRT__START_##link(name, (const chanrt_x_site *chanrt__s, const chanrt_x_how *chanrt__h, \
                                 CHANRT__CAT(CHANRT__PARAMS_, n)(__VA_ARGS__)),                \
@@ -365,6 +367,7 @@ CHANRT_API void chanrt_x_uncaught(void); // says which task an exception left
 #define CHANRT__TASK_more(link, ret, run, name, ...)                                          \
     CHANRT__TASK_N(link, ret, run, name, CHANRT__COUNT(__VA_ARGS__), __VA_ARGS__)
 #define CHANRT__TASK_N(link, ret, run, name, n, ...)                                          \
+    CHANRT__PAIRS(n);                                                                         \
     link ret name(CHANRT__CAT(CHANRT__PARAMS_, n)(__VA_ARGS__));                              \
     link int chanrt_x_start_##name(const chanrt_x_site *, const chanrt_x_how *,               \
                                    CHANRT__CAT(CHANRT__PARAMS_, n)(__VA_ARGS__))              \
@@ -389,6 +392,10 @@ CHANRT_API void chanrt_x_uncaught(void); // says which task an exception left
 #define CHANRT__LINK_static static
 #define CHANRT__LINK_extern
 
+#define CHANRT__PAIRS(n)                                                                 \
+    CHANRT__CHECK((n) % 2 == 0 && (n) <= 16,                                             \
+                  "TASK(name, type, parameter, type, parameter, ...): a comma between "  \
+                  "each type and its name, and at most 8 of them")
 #define CHANRT__DECLARE_1(name) \
     void name(void);            \
     int chanrt_x_start_##name(const chanrt_x_site *, const chanrt_x_how *)

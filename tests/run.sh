@@ -3,7 +3,7 @@
 #
 #   unit spec history races   every program of that folder
 #   spec/chan config/x   one program
-#   fail names install plugins examples docs lint    a script that ends with the same line
+#   fail names install plugins mistakes examples docs lint    a script that ends with the same line
 #
 #   B CC FLAGS ...       the build, as for make
 #   WORKERS="1 2 4 8"    pool sizes each program is run with
@@ -92,6 +92,7 @@ for word; do
     fail)     alone fail tests/fail/run.sh ;;
     names)    alone names tests/config/names.sh ;;
     install)  alone install tests/config/install.sh ;;
+    mistakes) alone mistakes tests/tools/mistakes.sh ;;
     plugins)  alone plugins tests/config/plugins.sh ;;
     tcc)      alone tcc tests/config/tcc.sh ;;
     examples) alone examples tests/tools/examples.sh ;;

@@ -90,12 +90,14 @@ extern int64_t test_unit;
 
 #define test_workers() chanrt_workers()
 
+#define test_emulated() (getenv("TEST_RUNNER") != NULL)
+
 // Whether a child would be told of its deadlock: not by POSIX calls alone, nor in an emulator,
 // which has a thread of its own.
 #if defined CHANRT_LINUX && !CHANRT_LINUX
 #define test_sees_deadlocks() false
 #else
-#define test_sees_deadlocks() (getenv("TEST_RUNNER") == NULL)
+#define test_sees_deadlocks() (!test_emulated())
 #endif
 
 // The counting allocator of impl.c.
