@@ -24,7 +24,8 @@ export PREFIX DESTDIR B CC STD STDXX OPT FLAGS LIBS WARN SECS SEED
 
 .SECONDARY:
 .SECONDEXPANSION:
-.PHONY: help demo test examples matrix matrix-full stress bench model mutants lint install uninstall clean
+.PHONY: help demo test examples tour matrix matrix-full stress bench model mutants lint install \
+    uninstall clean
 
 help:       ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -35,11 +36,14 @@ demo: need-demo $(B)/examples/wordcount
 
 test:       ## unit, spec, history, fail, examples, docs, lint: about a minute
 test: need-test
-	@TEST_SCALE=$${TEST_SCALE:-0.3} tests/run.sh unit spec history names fail mistakes install examples docs lint
+	@TEST_SCALE=$${TEST_SCALE:-0.3} tests/run.sh unit spec history names fail mistakes install examples tour docs lint
 
 examples:   ## build every example, run it, compare what it prints
 examples: need-demo
 	@tests/run.sh examples
+
+tour:       ## the examples as lessons, pages for a browser: build/tour/index.html
+	@tests/tools/tour.sh
 
 matrix:     ## compilers, standards, switches, sanitizers: tests/config/matrix.txt
 matrix: need-test

@@ -3,7 +3,8 @@
 #
 #   unit spec history races   every program of that folder
 #   spec/chan config/x   one program
-#   fail names install plugins mistakes examples docs lint    a script that ends with the same line
+#   fail names install plugins mistakes tour examples docs lint
+#                        a script that ends with the same line
 #
 #   B CC FLAGS ...       the build, as for make
 #   WORKERS="1 2 4 8"    pool sizes each program is run with
@@ -93,6 +94,7 @@ for word; do
     names)    alone names tests/config/names.sh ;;
     install)  alone install tests/config/install.sh ;;
     mistakes) alone mistakes tests/tools/mistakes.sh ;;
+    tour)     alone tour tests/tools/tour.sh ;;
     plugins)  alone plugins tests/config/plugins.sh ;;
     tcc)      alone tcc tests/config/tcc.sh ;;
     examples) alone examples tests/tools/examples.sh ;;
