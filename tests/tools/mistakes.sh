@@ -1,6 +1,6 @@
 #!/bin/bash
-# mistakes.sh - each program of examples/MISTAKES.md says what stands under it: each line of the text
-# block, in which * is any text, is part of a line of what compiler, linker and program say.
+# mistakes.sh - each program of examples/MISTAKES.md says what stands under it: each line of the
+# text block, in which * is any text, is part of a line of what compiler, linker and program say.
 # Ends with `N passed, M failed`.
 cd "$(dirname "$0")/../.." || exit 2
 work=$(mktemp -d) || exit 2
