@@ -51,8 +51,10 @@ END {
         for (i = 1; i < at; i++) print line[i]
         for (j = 1; j <= news[m]; j++) {
             text = new[m, j]
+            last = olds[m]
             if (text ~ /\.\.\.$/)
-                text = substr(text, 1, length(text) - 3) substr(line[at], length(old[m, 1]) - 2)
+                text = substr(text, 1, length(text) - 3) \
+                       substr(line[at + last - 1], length(old[m, last]) - 2)
             print text
         }
         for (i = at + olds[m]; i <= lines; i++) print line[i]

@@ -182,7 +182,8 @@ TEST(ordered_select_that_finds_one_ready_while_queueing_looks_again) {
     chan(int) low = swapped ? there : here, high = swapped ? here : there;
     chan_case cases[] = { case_recv(high, &v), case_recv(low, &v) };
     CHECK_EQ(chan_send(low, 5), 0);
-    CHECK_EQ(chanrt__select_block(cases, 2, CHANRT__FOREVER, true), CHANRT__SELECT_AGAIN);
+    CHECK_EQ(chanrt__select_block(cases, 2, CHANRT__FOREVER, true, false),
+             CHANRT__SELECT_AGAIN);
     CHECK(nobody_waits(here) && nobody_waits(there));
     CHECK_EQ(chan_len(low), 1);
     chan_free(here);
