@@ -112,5 +112,25 @@ check bug context -DAGAIN -DBUG_NOWAIT
 check bug context -DTIMED=1 -DBUG_NOTIMERREF
 check bug context -DTIMED=0 -DBUG_TIMERTWICE
 
+check ok  mutex -DLOCKS=2 -DHAND
+check ok  mutex -DNL=3 -DHAND -DNTIMED=1
+check ok  mutex -DLOCKS=2 -DHAND -DNTIMED=2 -DQUIETS=2
+for bug in NOFENCE FENCEFIRST NOPOST LOOKFIRST TOUCH QUIETBUSY; do
+    check bug mutex -DBUG_$bug
+done
+for bug in KEEPWOKEN HANDFREE; do
+    check bug mutex -DLOCKS=2 -DHAND -DBUG_$bug
+done
+for bug in DEADHAND NOPASS WAKELOSS; do
+    check bug mutex -DNTIMED=1 -DHAND -DBUG_$bug
+done
+
+check ok  cond
+check ok  cond -DNC=2 -DNTIMED=0
+check ok  cond -DNC=3 -DNTIMED=2
+for bug in UNLOCKFIRST NOCLAIM COUNTER NOLEAVE LATECLAIM NORELOCK BOTH; do
+    check bug cond -DBUG_$bug
+done
+
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
