@@ -6,9 +6,12 @@ static uint32_t *quiet_of(const void *object) {
 }
 
 static bool listed(const sync_mutex *m) {
+    bool found = false;
+    chanrt__os_lock(chanrt__sync_lock_of(m));
     for (sync_mutex *at = chanrt__sync_lot_of(m)->first; at != NULL; at = at->x_next)
-        if (at == m) return true;
-    return false;
+        found |= at == m;
+    chanrt__os_unlock(chanrt__sync_lock_of(m));
+    return found;
 }
 
 static bool queue_is_blank(const struct chanrt_x_queue *q) {
