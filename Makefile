@@ -37,7 +37,7 @@ demo: need-demo $(B)/examples/wordcount
 test:       ## unit, spec, history, fail, examples, docs, lint: about a minute
 test: need-test
 	@TEST_SCALE=$${TEST_SCALE:-0.3} tests/run.sh unit spec history names fail mistakes install \
-	    examples tour docs lint
+	    migrating examples tour docs lint
 
 examples:   ## build every example, run it, compare what it prints
 examples: need-demo

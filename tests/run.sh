@@ -3,7 +3,7 @@
 #
 #   unit spec history races   every program of that folder
 #   spec/chan config/x   one program
-#   fail names install plugins mistakes tour examples docs lint
+#   fail names install plugins mistakes migrating tour examples docs lint
 #                        a script that ends with the same line
 #
 #   B CC FLAGS ...       the build, as for make
@@ -94,6 +94,7 @@ for word; do
     names)    alone names tests/config/names.sh ;;
     install)  alone install tests/config/install.sh ;;
     mistakes) alone mistakes tests/tools/mistakes.sh ;;
+    migrating) alone migrating tests/tools/migrating.sh ;;
     tour)     alone tour tests/tools/tour.sh ;;
     plugins)  alone plugins tests/config/plugins.sh ;;
     tcc)      alone tcc tests/config/tcc.sh ;;

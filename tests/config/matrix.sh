@@ -27,7 +27,7 @@ refuses() {
 
 # The words with = become variables of this row alone, the rest is what to run.
 run_suites() (
-    workers='1 4' under='' scale=0.2 qemu='' libs=-lcmocka stdxx=c++17 refusal='' names=()
+    workers='1 4' under='' scale=${SCALE:-0.2} qemu='' libs=-lcmocka stdxx=c++17 refusal='' names=()
     eval "set -- ${1/ smoke / $smoke }"
     for word; do
         case $word in
