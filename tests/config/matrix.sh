@@ -1,11 +1,12 @@
 #!/bin/bash
 # matrix.sh [PART OF A ROW'S NAME] - runs the rows of matrix.txt, two at a time (JOBS=), each
-# built under build/matrix/; a failing row shows its log. FULL=1: the rows with a + as well. What
-# was seen goes to build/matrix/MATRIX.md, the form of MATRIX.md here. Ends with `N passed, M
-# failed`.
+# built under build/matrix/; a failing row shows its log. FULL=1: the rows with a + as well.
+# QUICK=1: of `smoke`, `spec` and `unit` only the programs that `quick` names. What was seen goes
+# to build/matrix/MATRIX.md, the form of MATRIX.md here. Ends with `N passed, M failed`.
 cd "$(dirname "$0")/../.." || exit 2
 table=tests/config/matrix.txt
 smoke=$(sed -n 's/^smoke = //p' $table)
+quick=$(sed -n 's/^quick = //p' $table)
 only=$1
 trim() { sed 's/^ *//; s/ *$//' <<<"$1"; }
 
@@ -27,13 +28,17 @@ refuses() {
 
 # The words with = become variables of this row alone, the rest is what to run.
 run_suites() (
-    workers='1 4' under='' scale=${SCALE:-0.2} qemu='' libs=-lcmocka stdxx=c++17 refusal='' names=()
-    eval "set -- ${1/ smoke / $smoke }"
+    workers='1 4' under='' scale=${SCALE:-0.2} qemu='' libs=-lcmocka stdxx=c++17 refusal=''
+    names=() some=$smoke
+    [ -z "$QUICK" ] || some=$quick
+    eval "set -- $1"
     for word; do
-        case $word in
-        bare) libs='' FLAGS="$FLAGS -Itests/config/bare -idirafter /usr/include" ;;
-        *=*)  declare "${word%%=*}=${word#*=}" ;;
-        *)    names+=("$word") ;;
+        case $QUICK$word in
+        bare|1bare) libs='' FLAGS="$FLAGS -Itests/config/bare -idirafter /usr/include" ;;
+        *=*)        declare "${word%%=*}=${word#*=}" ;;
+        1unit)      ;;
+        smoke|1smoke|1spec) read -r -a names <<<"${names[*]} $some" ;;
+        *)          names+=("$word") ;;
         esac
     done
     if [ -n "$qemu" ]; then
