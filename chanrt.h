@@ -2190,8 +2190,12 @@ static inline void chanrt__os_light_fence(void) {
 // The rare side: the same, for this thread and every other one of the process.
 static void chanrt__os_heavy_fence(void) {
 #if CHANRT_MEMBARRIER
-    enum { PRIVATE_EXPEDITED = 1 << 3 };
-    if (chanrt__os_asymmetric && syscall(SYS_membarrier, PRIVATE_EXPEDITED, 0, 0) == 0) return;
+    enum { PRIVATE_EXPEDITED = 1 << 3, TRIES = 100000 };
+    for (int i = 0; chanrt__os_asymmetric; i++) { // short of memory, the kernel may refuse
+        if (!CHANRT__FAULT(fence) && syscall(SYS_membarrier, PRIVATE_EXPEDITED, 0, 0) == 0) return;
+        if (i == TRIES) chanrt__fail_stop("membarrier(2) is refused since the runtime started");
+        sched_yield();
+    }
 #endif
     chanrt__atom_fence_seq(); // [fence]
 }
@@ -2205,6 +2209,7 @@ static void chanrt__os_sleep(uint32_t *word, uint32_t value, int64_t deadline) {
     struct timespec t = { .tv_sec = (time_t)(deadline / 1000000000),
                           .tv_nsec = (long)(deadline % 1000000000) };
     int kept = errno; // what the program sees of it is not ours to change
+    if (CHANRT__FAULT(futex)) return;
     syscall(SYS_futex, word, WAIT_BITSET_PRIVATE, value, deadline == CHANRT__FOREVER ? NULL : &t,
             NULL, 0xffffffffu);
     errno = kept;
@@ -3310,10 +3315,12 @@ static uint32_t chanrt__poll_bits(uint32_t directions) {
 // Opens the epoll instance; the kick is level-triggered, so that it stays until the one it is
 // for has drained it, whoever sees it meanwhile. 0 or an error.
 static int chanrt__poll_open_os(void) {
-    chanrt__poll.epoll = CHANRT__FAULT(epoll_create) ? -1 : epoll_create1(EPOLL_CLOEXEC);
-    if (chanrt__poll.epoll < 0) return CHANRT__FAULT(epoll_create) ? EMFILE : errno;
-    int kick = CHANRT__FAULT(eventfd) ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (kick < 0) return CHANRT__FAULT(eventfd) ? EMFILE : errno;
+    if (CHANRT__FAULT(epoll_create)) return EMFILE;
+    chanrt__poll.epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (chanrt__poll.epoll < 0) return errno;
+    if (CHANRT__FAULT(eventfd)) return EMFILE;
+    int kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (kick < 0) return errno;
     chanrt__poll.kick[0] = chanrt__poll.kick[1] = kick;
     struct epoll_event ev = { .events = EPOLLIN, .data = { .ptr = NULL } };
     return epoll_ctl(chanrt__poll.epoll, EPOLL_CTL_ADD, kick, &ev) == 0 ? 0 : errno;
@@ -3380,8 +3387,8 @@ static int chanrt__poll_look(struct chanrt__poll_event *out, int64_t until) {
 // poll(2): the interest of a source lasts until its next event, and the array is made anew for
 // each look.
 static int chanrt__poll_open_os(void) {
-    if (CHANRT__FAULT(pipe) || pipe(chanrt__poll.kick) != 0)
-        return CHANRT__FAULT(pipe) ? EMFILE : errno;
+    if (CHANRT__FAULT(pipe)) return EMFILE;
+    if (pipe(chanrt__poll.kick) != 0) return errno;
     for (int i = 0; i < 2; i++) {
         fcntl(chanrt__poll.kick[i], F_SETFD, FD_CLOEXEC);
         fcntl(chanrt__poll.kick[i], F_SETFL, O_NONBLOCK);

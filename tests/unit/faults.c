@@ -1,6 +1,8 @@
 // faults.c - each thing the system or the allocator may refuse is refused, at each place it is
 // asked for: the error is the documented one, nothing is kept, and the next attempt works.
 #include "fault.h"
+#include <fcntl.h>
+#include <unistd.h>
 
 //------------------------------------------------------------------------------
 // Scenarios. Each yields whether it worked, and checks that a failure is a documented one.
@@ -141,6 +143,155 @@ static bool runs_a_group(void) {
     return spawned;
 }
 
+//------------------------------------------------------------------------------
+// What allocates nothing must not notice anything, but for the futex.
+
+TASK(sends_and_ends, chan(int), ch, waitgroup *, wg) {
+    for (int i = 0; i < 20; i++) chan_send(ch, i);
+    wg_done(wg);
+}
+
+static bool blocks_on_channels(void) {
+    waitgroup wg = {0};
+    chan(int) ch = chan_make(int, 0), other = chan_make(int, 2);
+    bool all = ch != NULL && other != NULL;
+    int got = 0, v = -1, spawned = 0;
+    for (int i = 0; all && i < 3; i++) {
+        CHECK_EQ(wg_add(&wg, 1), 0);
+        if (worked(go(sends_and_ends, i % 2 ? other : ch, &wg), EAGAIN)) spawned++;
+        else wg_done(&wg), all = false;
+    }
+    while (ch != NULL && other != NULL && got < 20 * spawned) {
+        chan_select {
+            on_recv(ch, &v)    { got++; }
+            on_recv(other, &v) { got++; }
+            on_timeout(2 * CHANRT_SECOND) { all = CHECK(false); got = 20 * spawned; }
+        }
+    }
+    CHECK_EQ(wg_wait_timeout(&wg, CHANRT_SECOND * 2), 0);
+    chan_free(ch);
+    chan_free(other);
+    return all;
+}
+
+TASK(blocks_until_closed, chan(int), ch, waitgroup *, wg, bool, send) {
+    int v = 7;
+    CHECK_EQ(send ? chan_send(ch, v) : chan_recv(ch, &v), EPIPE);
+    wg_done(wg);
+}
+
+static bool closes_under_the_blocked(void) {
+    waitgroup wg = {0};
+    bool all = true;
+    for (int send = 0; send < 2; send++) {
+        chan(int) ch = chan_make(int, 0);
+        if (ch == NULL) return false;
+        for (int i = 0; i < 3; i++) {
+            CHECK_EQ(wg_add(&wg, 1), 0);
+            if (worked(go(blocks_until_closed, ch, &wg, send), EAGAIN)) continue;
+            wg_done(&wg);
+            all = false;
+        }
+        CHECK_EQ(chan_recv_timeout(send ? NULL : ch, NULL, 200000), send ? EINVAL : ETIMEDOUT);
+        chan_close(ch);
+        CHECK_EQ(wg_wait_timeout(&wg, CHANRT_SECOND * 2), 0);
+        chan_free(ch);
+    }
+    return all;
+}
+
+TASK(sleeps, int64_t, ns, waitgroup *, wg) {
+    int64_t start = chanrt_now();
+    task_sleep(ns);
+    CHECK(chanrt_now() - start >= ns);
+    wg_done(wg);
+}
+
+static bool sleeps_in_tasks_and_threads(void) {
+    waitgroup wg = {0};
+    bool all = true;
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(wg_add(&wg, 1), 0);
+        if (worked(go(sleeps, 100000 * i, &wg), EAGAIN)) continue;
+        wg_done(&wg);
+        all = false;
+    }
+    int64_t start = chanrt_now();
+    task_sleep(300000);
+    CHECK(chanrt_now() - start >= 300000);
+    CHECK_EQ(wg_wait_timeout(&wg, CHANRT_SECOND * 2), 0);
+    return all;
+}
+
+struct locked { sync_mutex m; sync_cond c; int turns; };
+
+TASK(takes_turns, struct locked *, l, waitgroup *, wg) {
+    for (int i = 0; i < 5; i++) {
+        CHECK_EQ(sync_mutex_lock(&l->m), 0);
+        l->turns++;
+        task_yield();
+        CHECK_EQ(sync_cond_signal(&l->c), 0);
+        CHECK_EQ(sync_mutex_unlock(&l->m), 0);
+    }
+    wg_done(wg);
+}
+
+static bool locks_and_waits(void) {
+    waitgroup wg = {0};
+    struct locked l = {0};
+    int spawned = 0;
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(wg_add(&wg, 1), 0);
+        if (worked(go(takes_turns, &l, &wg), EAGAIN)) spawned++;
+        else wg_done(&wg);
+    }
+    CHECK_EQ(sync_mutex_lock(&l.m), 0);
+    while (l.turns < 5 * spawned)
+        if (!CHECK_EQ(sync_cond_wait_timeout(&l.c, &l.m, CHANRT_SECOND * 2), 0)) break;
+    CHECK_EQ(sync_mutex_unlock(&l.m), 0);
+    CHECK_EQ(wg_wait_timeout(&wg, CHANRT_SECOND * 2), 0);
+    return spawned == 3;
+}
+
+TASK(reads_a_byte, int, fd, waitgroup *, wg, int *, err) {
+    char byte = 0;
+    ssize_t n = io_read(fd, &byte, 1);
+    *err = n < 0 ? errno : 0;
+    CHECK(n < 0 || byte == 'x');
+    wg_done(wg);
+}
+
+static bool waits_for_a_descriptor(void) {
+    waitgroup wg = {0};
+    int ends[2], err = 0;
+    if (!CHECK_EQ(pipe(ends), 0)) return false;
+    for (int i = 0; i < 2; i++) fcntl(ends[i], F_SETFL, O_NONBLOCK);
+    CHECK_EQ(wg_add(&wg, 1), 0);
+    bool all = worked(go(reads_a_byte, ends[0], &wg, &err), EAGAIN);
+    if (!all) wg_done(&wg);
+    task_sleep(200000);
+    CHECK_EQ(write(ends[1], "x", 1), 1);
+    CHECK_EQ(wg_wait_timeout(&wg, CHANRT_SECOND * 2), 0);
+    CHECK(err == 0 || err == EMFILE || err == ENOMEM || err == ENOSPC);
+    for (int i = 0; i < 2; i++) close(ends[i]);
+    return all && err == 0;
+}
+
+TASK(blocks_a_helper, waitgroup *, wg, int *, err) {
+    *err = task_blocking(count_run, NULL);
+    wg_done(wg);
+}
+
+static bool calls_what_blocks(void) {
+    waitgroup wg = {0};
+    int err = 0;
+    CHECK_EQ(wg_add(&wg, 1), 0);
+    bool all = worked(go(blocks_a_helper, &wg, &err), EAGAIN);
+    if (!all) wg_done(&wg);
+    CHECK_EQ(wg_wait_timeout(&wg, CHANRT_SECOND * 2), 0);
+    return all && worked(err, EAGAIN);
+}
+
 static bool restarts(void) {
     if (!starts()) return false;
     CHECK_EQ(chanrt_start(NULL), EBUSY);
@@ -150,7 +301,9 @@ static bool restarts(void) {
 
 static bool (*const scenarios[])(void) = {
     starts, spawns_small, spawns_large, spawns_pinned, spawns_on_own_stack_size, makes_channels,
-    waits_for_after, uses_timers, selects_of_twenty, ends_contexts, runs_a_group, restarts
+    waits_for_after, uses_timers, selects_of_twenty, ends_contexts, runs_a_group,
+    blocks_on_channels, closes_under_the_blocked, sleeps_in_tasks_and_threads, locks_and_waits,
+    waits_for_a_descriptor, calls_what_blocks, restarts
 };
 enum { SCENARIOS = sizeof scenarios / sizeof scenarios[0] };
 
@@ -191,22 +344,36 @@ static bool disarm(void) {
     return fired;
 }
 
+static int descriptors(void) {
+    int n = 0;
+    for (int fd = 0; fd < 200; fd++) n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
+// The i-th call of that kind is refused, and `count` - 1 after it; i = 1, 2, ... until a run meets
+// none. Each time: a documented error or none, nothing kept, and it works at a second attempt.
 static void fails_everywhere(const char *what, long count) {
+    long injected = 0, runs = 0;
     for (int s = 0; s < SCENARIOS; s++) {
-        for (long nth = 1, fired = 1; fired && nth < 50; nth++) {
+        for (long nth = 1, fired = 1; fired && nth < 60; nth++, runs++) {
             long live = test_alloc_live();
+            int open = descriptors();
             overhear();
             arm(what, nth, count);
             bool ok = scenarios[s]();
             fired = disarm();
+            injected += fired;
             CHECK(ok || fired);
             CHECK_EQ(chanrt_shutdown(CHANRT_SECOND * 2), 0);
             CHECK_EQ(test_alloc_live(), live);
+            CHECK_EQ(descriptors(), open);
             heard("chanrt: ", "");
+            if (fired && !CHECK(scenarios[s]())) printf("%s %ld, scenario %d\n", what, nth, s);
+            CHECK_EQ(chanrt_shutdown(CHANRT_SECOND * 2), 0);
         }
-        CHECK(scenarios[s]());
-        CHECK_EQ(chanrt_shutdown(CHANRT_SECOND * 2), 0);
     }
+    printf("%s: %ld faults%s in %ld runs of %d scenarios\n", what, injected,
+           count > 1 ? " that last" : "", runs, SCENARIOS);
 }
 
 TEST(each_allocation_fails)     { fails_everywhere("alloc", 1); }
@@ -215,6 +382,20 @@ TEST(mappings_fail_for_a_while) { fails_everywhere("mmap", 12); }
 TEST(each_thread_fails)         { fails_everywhere("thread", 1); }
 TEST(threads_fail_for_good)     { fails_everywhere("thread", LONG_MAX); }
 TEST(membarrier_is_not_there)   { fails_everywhere("membarrier", LONG_MAX); }
+#if CHANRT_MEMBARRIER
+TEST(each_fence_is_refused)       { fails_everywhere("fence", 1); }
+TEST(fences_are_refused_for_long) { fails_everywhere("fence", 40); }
+#endif
+#if CHANRT_FUTEX
+TEST(each_sleep_ends_for_no_reason)   { fails_everywhere("futex", 1); }
+TEST(sleeps_end_for_no_reason_always) { fails_everywhere("futex", LONG_MAX); }
+#endif
+TEST(each_epoll_fails)             { fails_everywhere("epoll_create", 1); }
+TEST(epoll_is_not_there)           { fails_everywhere("epoll_create", LONG_MAX); }
+TEST(each_eventfd_fails)           { fails_everywhere("eventfd", 1); }
+TEST(eventfds_fail_for_good)       { fails_everywhere("eventfd", LONG_MAX); }
+TEST(each_registration_fails)      { fails_everywhere("epoll_ctl", 1); }
+TEST(registrations_fail_for_good)  { fails_everywhere("epoll_ctl", LONG_MAX); }
 
 //------------------------------------------------------------------------------
 // What is said, and what goes on in spite of it.
