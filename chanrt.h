@@ -148,8 +148,8 @@ extern "C" {
 typedef struct chanrt_options {
     int workers;       // pool size; 0: CHANRT_WORKERS from the environment, else the usable CPUs
     size_t stack_size; // bytes of stack a task gets, guard excluded; 0: 64 KiB
-    uint64_t seed;     // not 0: deterministic mode (not built yet: ENOSYS)
-    bool virtual_time; // with a seed: time jumps to the next timer (not built yet: ENOSYS)
+    uint64_t seed;     // not 0: deterministic mode, see chanrt_start
+    bool virtual_time; // with a seed: time jumps to the next timer when everything is blocked
 } chanrt_options;
 
 typedef struct chanrt_task_options {
@@ -242,7 +242,19 @@ enum { CHANRT_X_RECV = 1, CHANRT_X_SEND = 2, CHANRT_X_IO_READ = 3, CHANRT_X_IO_W
 // chanrt_start starts the pool with other options than the defaults (opts may be
 // NULL). Optional: the first spawn starts it.
 // Returns: 0, EBUSY when running, EINVAL, ENOMEM, EAGAIN (a thread could not be had;
-// one line on stderr names the limit), ENOSYS (seed, virtual_time).
+// one line on stderr names the limit).
+//
+// With a seed the run is deterministic, for tests: one worker, and one thing at a time. At every
+// operation of this library the seed decides who goes on, among all tasks that could and all
+// ordinary threads that have called in; it decides selects, too. The same seed makes the same run
+// again, other seeds make others. The thread that starts the runtime is part of it at once, others
+// from their first call, which comes when the system lets it; a thread that blocks elsewhere for
+// more than a second is left behind, with a line on stderr.
+// With virtual_time nothing sleeps: when everything is blocked, the clock of chanrt_now jumps to
+// the next timer. (Whoever polls without ever blocking moves it on, too, in small steps.)
+// CHANRT_SEED=n in the environment does both without a change to the program, and takes the place
+// of a seed given here; CHANRT_VIRTUAL_TIME=0 or 1 decides about the time. EINVAL: virtual_time
+// without a seed. A deadlock report names the seed.
 CHANRT_API int chanrt_start(const chanrt_options *opts);
 
 // chanrt_shutdown waits for every task to end, then frees all the runtime holds. It
@@ -1876,6 +1888,13 @@ and compile with -DCHANRT_UCONTEXT=1"
 //------------------------------------------------------------------------------
 
 static void (*chanrt__fail_dump)(FILE *f);
+static uint64_t chanrt__fail_seed; // not 0: what makes this run again
+
+static void chanrt__fail_say_seed(void) {
+    if (chanrt__fail_seed != 0)
+        fprintf(stderr, "chanrt: deterministic run; CHANRT_SEED=%llu repeats it\n",
+                (unsigned long long)chanrt__fail_seed);
+}
 
 // One line on stderr that does not stop anything.
 __attribute__((format(printf, 1, 2)))
@@ -1896,6 +1915,7 @@ static void chanrt__fail_stop(const char *format, ...) {
     fputs("fatal error: ", stderr);
     vfprintf(stderr, format, args);
     fputc('\n', stderr);
+    chanrt__fail_say_seed();
     abort();
 }
 
@@ -1905,6 +1925,7 @@ __attribute__((noreturn))
 static void chanrt__fail_deadlock(void) {
     fflush(stdout);
     fputs("fatal error: all tasks are asleep - deadlock!\n\n", stderr);
+    chanrt__fail_say_seed();
     if (chanrt__fail_dump) chanrt__fail_dump(stderr);
     fflush(stderr);
     _exit(2);
@@ -2029,6 +2050,12 @@ struct chanrt__os_thread {
     const void *object;
     int64_t since;
     struct chanrt__os_thread *next, *prev; // among those
+    uint32_t a_turn;      // deterministic mode: 1 when it is this thread's turn (>>det)
+    bool aside;           // a thread of ours: it takes no part
+    uint32_t run, number; // in which run it took part, and as which thread
+    int waits;            // what for (det mutex)
+    int64_t until;        // and until when
+    struct chanrt__os_thread *turn_next;
     uint32_t *a_commit;   // CHANRT__COMMIT_IN_C: the word to clear after the switch
     struct chanrt__ctx *from; // likewise: the context that was left
 };
@@ -2053,10 +2080,53 @@ CHANRT__NOINLINE CHANRT_API int *chanrt_x_errno(void) {
     return here;
 }
 
-CHANRT_API int64_t chanrt_now(void) {
+// Time and chance as the deterministic mode makes them (>>det): one clock that stands still but for
+// its jumps, one generator for everybody. Who has the turn uses them, so nothing is lost by plain
+// loads and stores.
+static struct {
+    bool a_random, a_clock; // whether they are in use
+    uint64_t a_state;
+    int64_t a_now;
+    uint32_t a_polls;       // uses of either since all were blocked
+} chanrt__os_fake;
+enum { CHANRT__POLLS = 10000, CHANRT__POLL_COST = 1000 };
+
+// Whoever polls without ever blocking must see time pass: 1 us each time, after a while.
+CHANRT__NOINLINE static int64_t chanrt__os_fake_now(void) {
+    int64_t now = chanrt__atom_load(&chanrt__os_fake.a_now);
+    uint32_t polls = chanrt__atom_load(&chanrt__os_fake.a_polls);
+    if (polls >= CHANRT__POLLS) {
+        now += CHANRT__POLL_COST;
+        chanrt__atom_store(&chanrt__os_fake.a_now, now);
+    } else {
+        chanrt__atom_store(&chanrt__os_fake.a_polls, polls + 1);
+    }
+    return now;
+}
+
+// splitmix64: a counter, well stirred.
+static uint64_t chanrt__os_stir(uint64_t x) {
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
+
+CHANRT__NOINLINE static uint32_t chanrt__os_fake_random(void) {
+    uint64_t x = chanrt__atom_load(&chanrt__os_fake.a_state) + 0x9e3779b97f4a7c15u;
+    chanrt__atom_store(&chanrt__os_fake.a_state, x);
+    return (uint32_t)(chanrt__os_stir(x) >> 32);
+}
+
+// The system's clock, whatever the program sees; sleeps end by it.
+static int64_t chanrt__os_clock(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+CHANRT_API int64_t chanrt_now(void) {
+    if (CHANRT__UNLIKELY(chanrt__atom_load(&chanrt__os_fake.a_clock))) return chanrt__os_fake_now();
+    return chanrt__os_clock();
 }
 
 // The instant ns from now, for ever if ns < 0. Saturates just short of that: a huge timeout is
@@ -2070,6 +2140,8 @@ static int64_t chanrt__os_deadline(int64_t ns) {
 
 // xorshift: fair enough for select, and a few instructions.
 static uint32_t chanrt__os_random(struct chanrt__os_thread *self) {
+    if (CHANRT__UNLIKELY(chanrt__atom_load(&chanrt__os_fake.a_random)))
+        return chanrt__os_fake_random();
     uint32_t x = self->random;
     if (CHANRT__UNLIKELY(x == 0)) x = (uint32_t)((uintptr_t)self >> 4) ^ (uint32_t)chanrt_now();
     x |= x == 0;
@@ -2236,7 +2308,7 @@ static void chanrt__os_sleep(uint32_t *word, uint32_t value, int64_t deadline) {
     size_t b = ((uintptr_t)word >> 4) % 8;
     pthread_mutex_lock(&chanrt__os_buckets[b].mutex);
     while (chanrt__atom_load(word) == value) {
-        int64_t left = deadline == CHANRT__FOREVER ? CHANRT_SECOND : deadline - chanrt_now();
+        int64_t left = deadline == CHANRT__FOREVER ? CHANRT_SECOND : deadline - chanrt__os_clock();
         if (left <= 0) break;
         struct timespec t;
         clock_gettime(0, &t); // CLOCK_REALTIME, what the condition variable waits by
@@ -2259,7 +2331,7 @@ static void chanrt__os_wake(uint32_t *word) {
 
 static void chanrt__os_nap(int64_t ns) {
     uint32_t word = 0;
-    chanrt__os_sleep(&word, 0, chanrt_now() + ns);
+    chanrt__os_sleep(&word, 0, chanrt__os_clock() + ns);
 }
 
 // --- C++ exceptions. Which are being handled is a fact of the task, but the C++ runtime keeps it
@@ -3728,8 +3800,366 @@ static int chanrt__task_run(struct chanrt__task *t) {
 }
 
 //------------------------------------------------------------------------------
+// >>det    The deterministic mode: one seed, one order.
+//   uses    port fail atom os task
+//   owns    chanrt__det: whose turn it is, and how the next one is drawn
+//   lock    chanrt__det.mutex: the turn and the threads' lists; taken last
+//   laws    D1 of the worker and the ordinary threads that have called in, one has the turn and
+//           runs; who has it decides alone, with the seed, who is next. D2 only the worker
+//           touches the window and its queues: a thread that was left behind and comes back
+//           out of turn disturbs the order, not the memory.
+//   not     the threads as coroutines of the worker: their thread-locals would be the worker's.
+//           Drawing on the thread that has the turn: it would read the worker's queues (D2)
+//   tests   spec/seed.c
+//
+//   The worker draws. A thread that is drawn gets the turn until its next call; there it gives it
+//   back if anybody else could go on, and is drawn again, or blocks.
+//------------------------------------------------------------------------------
+
+enum {
+    CHANRT__DET_WINDOW = 128,  // ready tasks and threads among which the next is drawn
+    CHANRT__DET_DEMOTED = 16,  // remembered; later ones come after
+    CHANRT__DET_FAIR_AFTER = 2000 // draws without a pause until priorities give way to chance
+};
+// For a thread that has the turn and is away; and once that has happened, and order is lost.
+static const int64_t chanrt__det_patience = 1000000000, chanrt__det_impatience = 5000000;
+
+enum chanrt__det_style { CHANRT__DET_UNIFORM, CHANRT__DET_STICKY, CHANRT__DET_RANKED };
+enum { CHANRT__DET_RUNS, CHANRT__DET_READY, CHANRT__DET_BLOCKED, CHANRT__DET_DRAINS };
+
+static struct {
+    pthread_mutex_t mutex;
+    bool a_on;                         // read by every operation of the library
+    uint32_t a_worker_turn;            // 1: it is the worker's turn
+    uint32_t a_stop;
+    uint32_t a_ready;                  // threads that are ready
+    uint32_t a_busy;                   // calls on helper threads
+    uint32_t a_turns;                  // turns so far: a sign of life
+    uint32_t run, threads;             // which run this is; threads that have called in
+    struct chanrt__os_thread *holder;  // whose turn it is; NULL: the worker's
+    struct chanrt__os_thread *ready, *ready_last, *blocked;
+    pthread_key_t key;                 // tells of a thread's end
+    bool keyed, a_lost;                // a thread has been left behind
+    // The worker's own.
+    enum chanrt__det_style style;
+    uint32_t stick;                    // one draw in so many may change who runs
+    uint64_t salt;                     // of the ranks
+    uint32_t draws, since_pause;       // draws of this run
+    uint32_t change[2];                // those at which who ran last is demoted
+    uint64_t demoted[CHANRT__DET_DEMOTED];
+    uint32_t demotions;
+    uint64_t last;                     // who was drawn last
+    uintptr_t window[CHANRT__DET_WINDOW]; // owners, as in a wait
+    int a_count;
+} chanrt__det = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+
+// The seed the environment asks for, 0 if none.
+static uint64_t chanrt__det_environment(void) {
+    const char *text = getenv("CHANRT_SEED");
+    return text != NULL ? strtoull(text, NULL, 0) : 0;
+}
+
+// --- whose turn it is
+
+static void chanrt__det_pass_locked(struct chanrt__os_thread *to) {
+    uint32_t *word = to != NULL ? &to->a_turn : &chanrt__det.a_worker_turn;
+    chanrt__det.holder = to;
+    chanrt__atom_add(&chanrt__det.a_turns, 1);
+    chanrt__atom_store_rel(word, 1); // [turn] all that was done so far
+    chanrt__os_wake(word);
+}
+
+// Order is lost; how long to wait for it is shorter from now on.
+static void chanrt__det_lose(void) {
+    if (chanrt__atom_load(&chanrt__det.a_lost)) return;
+    chanrt__atom_store(&chanrt__det.a_lost, true);
+    chanrt__fail_say("a thread has been away for a second, outside the deterministic run: the seed "
+                     "no longer decides when it comes back");
+}
+
+static int64_t chanrt__det_patient_until(void) {
+    return chanrt__os_clock() + (chanrt__atom_load(&chanrt__det.a_lost) ? chanrt__det_impatience
+                                                                       : chanrt__det_patience);
+}
+
+// The thread that has the turn computes or blocks elsewhere: the worker goes on without it.
+static void chanrt__det_leave_behind(uint32_t turns) {
+    pthread_mutex_lock(&chanrt__det.mutex);
+    bool away = chanrt__atom_load(&chanrt__det.a_turns) == turns && chanrt__det.holder != NULL;
+    if (away) chanrt__det_pass_locked(NULL);
+    pthread_mutex_unlock(&chanrt__det.mutex);
+    if (away) chanrt__det_lose();
+}
+
+// Waits for the turn. The worker returns at the end, too.
+static void chanrt__det_await(uint32_t *word) {
+    while (chanrt__atom_load_acq(word) == 0) { // [turn]
+        if (chanrt__atom_load_acq(&chanrt__det.a_stop)) return; // [turn]
+        uint32_t turns = chanrt__atom_load(&chanrt__det.a_turns);
+        int64_t until = chanrt__det_patient_until();
+        chanrt__os_sleep(word, 0, until);
+        if (chanrt__os_clock() >= until) chanrt__det_leave_behind(turns);
+    }
+    chanrt__atom_store(word, 0);
+}
+
+static void chanrt__det_thread_ready_locked(struct chanrt__os_thread *t) {
+    t->waits = CHANRT__DET_READY;
+    t->turn_next = NULL;
+    if (chanrt__det.ready == NULL) chanrt__det.ready = t;
+    else chanrt__det.ready_last->turn_next = t;
+    chanrt__det.ready_last = t;
+    chanrt__atom_add(&chanrt__det.a_ready, 1);
+    chanrt__os_wake(&chanrt__det.a_ready); // the worker may have nothing else to do
+}
+
+static void chanrt__det_unblock_locked(struct chanrt__os_thread *t) {
+    struct chanrt__os_thread **at = &chanrt__det.blocked;
+    while (*at != t) at = &(*at)->turn_next;
+    *at = t->turn_next;
+    chanrt__det_thread_ready_locked(t);
+}
+
+// A call on a helper thread begins (1) or ends (-1). Everything else waits for it, so that it ends
+// at the same place in every run.
+static void chanrt__det_busy(int n) {
+    if (!chanrt__atom_load(&chanrt__det.a_on)) return;
+    chanrt__atom_add(&chanrt__det.a_busy, (uint32_t)n);
+    if (n < 0) chanrt__os_wake(&chanrt__det.a_busy);
+}
+
+static void chanrt__det_await_helpers(void) {
+    int64_t until = 0;
+    for (uint32_t n; (n = chanrt__atom_load(&chanrt__det.a_busy)) != 0;) {
+        if (until == 0) until = chanrt__det_patient_until();
+        chanrt__os_sleep(&chanrt__det.a_busy, n, until);
+        if (chanrt__os_clock() < until) continue;
+        chanrt__det_lose();
+        return;
+    }
+}
+
+// A thread that has the turn ends.
+static void chanrt__det_gone(void *self) {
+    pthread_mutex_lock(&chanrt__det.mutex);
+    if (chanrt__atom_load(&chanrt__det.a_on) && chanrt__det.holder == self)
+        chanrt__det_pass_locked(NULL);
+    pthread_mutex_unlock(&chanrt__det.mutex);
+}
+
+static void chanrt__det_number_locked(struct chanrt__os_thread *self) {
+    if (self->run == chanrt__det.run) return;
+    self->run = chanrt__det.run;
+    self->number = ++chanrt__det.threads;
+    pthread_setspecific(chanrt__det.key, self);
+}
+
+// A thread calls in. Others: whether anything else could go on.
+static void chanrt__det_thread_point(struct chanrt__os_thread *self, bool others) {
+    pthread_mutex_lock(&chanrt__det.mutex);
+    bool mine = chanrt__det.holder == self;
+    chanrt__atom_add(&chanrt__det.a_turns, 1);
+    chanrt__det_number_locked(self);
+    others = others || chanrt__atom_load(&chanrt__det.a_ready) != 0;
+    if (others || !mine) chanrt__det_thread_ready_locked(self);
+    if (others && mine) chanrt__det_pass_locked(NULL);
+    pthread_mutex_unlock(&chanrt__det.mutex);
+    if (others || !mine) chanrt__det_await(&self->a_turn);
+}
+
+// A thread waits until it is made ready, *word is `enough` already, or the instant has come;
+// draining: or until nothing else is left to do.
+static void chanrt__det_thread_wait(struct chanrt__os_thread *self, const uint32_t *word,
+                                    uint32_t enough, int64_t until, bool draining) {
+    pthread_mutex_lock(&chanrt__det.mutex);
+    if (word != NULL && chanrt__atom_load_acq(word) == enough) { // [wake]
+        chanrt__det_thread_ready_locked(self);
+    } else {
+        self->waits = draining ? CHANRT__DET_DRAINS : CHANRT__DET_BLOCKED;
+        self->until = until;
+        self->turn_next = chanrt__det.blocked;
+        chanrt__det.blocked = self;
+    }
+    if (chanrt__det.holder == self) chanrt__det_pass_locked(NULL);
+    pthread_mutex_unlock(&chanrt__det.mutex);
+    chanrt__det_await(&self->a_turn);
+}
+
+// Stores what a thread waits for and makes it ready in one step, so that it cannot be gone.
+static uint32_t chanrt__det_thread_wake(struct chanrt__os_thread *t, uint32_t *word,
+                                        uint32_t enough) {
+    pthread_mutex_lock(&chanrt__det.mutex);
+    uint32_t old = chanrt__atom_swap_acqrel(word, enough); // [wake]
+    if (t->waits == CHANRT__DET_BLOCKED) chanrt__det_unblock_locked(t);
+    pthread_mutex_unlock(&chanrt__det.mutex);
+    return old;
+}
+
+// The worker gives the turn to a thread and waits until it comes back.
+static void chanrt__det_lend(struct chanrt__os_thread *t) {
+    pthread_mutex_lock(&chanrt__det.mutex);
+    t->waits = CHANRT__DET_RUNS;
+    chanrt__det_pass_locked(t);
+    pthread_mutex_unlock(&chanrt__det.mutex);
+    chanrt__det_await(&chanrt__det.a_worker_turn);
+}
+
+// --- time
+
+// The earliest instant a blocked thread waits for.
+static int64_t chanrt__det_next_deadline(void) {
+    int64_t next = CHANRT__FOREVER;
+    pthread_mutex_lock(&chanrt__det.mutex);
+    for (struct chanrt__os_thread *t = chanrt__det.blocked; t != NULL; t = t->turn_next)
+        if (t->until < next) next = t->until;
+    pthread_mutex_unlock(&chanrt__det.mutex);
+    return next;
+}
+
+// Makes those ready whose time has come; `drained`: whoever drains, too.
+static void chanrt__det_expire(int64_t now, bool drained) {
+    pthread_mutex_lock(&chanrt__det.mutex);
+    for (struct chanrt__os_thread *t = chanrt__det.blocked, *next; t != NULL; t = next) {
+        next = t->turn_next;
+        if (t->until <= now || (drained && t->waits == CHANRT__DET_DRAINS))
+            chanrt__det_unblock_locked(t);
+    }
+    pthread_mutex_unlock(&chanrt__det.mutex);
+}
+
+// All are blocked until the instant: time jumps, or the worker sleeps until a thread calls in.
+static void chanrt__det_pause(int64_t until) {
+    chanrt__atom_store(&chanrt__os_fake.a_polls, 0);
+    chanrt__det.since_pause = 0;
+    if (!chanrt__atom_load(&chanrt__os_fake.a_clock))
+        chanrt__os_sleep(&chanrt__det.a_ready, 0, until);
+    else if (until > chanrt__atom_load(&chanrt__os_fake.a_now))
+        chanrt__atom_store(&chanrt__os_fake.a_now, until);
+}
+
+// --- who is next. A seed stands for one of three ways to look for trouble: each one ready as
+// likely as the other; long runs of one with rare changes; or strict ranks, with two changes, which
+// finds what needs somebody to be late for long (probabilistic concurrency testing).
+
+static uint64_t chanrt__det_id(uintptr_t owner) {
+    if (owner & 1) return ~(uint64_t)((struct chanrt__os_thread *)(owner & ~(uintptr_t)1))->number;
+    return chanrt__atom_load(&((struct chanrt__task *)owner)->a_id);
+}
+
+static uint64_t chanrt__det_rank(uint64_t id) {
+    uint32_t n = chanrt__det.demotions;
+    for (uint32_t i = n; i > 0 && n - i < CHANRT__DET_DEMOTED; i--)
+        if (chanrt__det.demoted[(i - 1) % CHANRT__DET_DEMOTED] == id) return UINT32_MAX - i;
+    return chanrt__os_stir(id ^ chanrt__det.salt) | (uint64_t)1 << 63;
+}
+
+// Puts a task or thread behind all others that are ranked.
+static void chanrt__det_demote(uint64_t id) {
+    chanrt__det.demoted[chanrt__det.demotions++ % CHANRT__DET_DEMOTED] = id;
+}
+
+static int chanrt__det_choose(void) {
+    int n = chanrt__atom_load(&chanrt__det.a_count), best = 0;
+    uint32_t draw = chanrt__det.draws++;
+    bool fair = chanrt__det.since_pause++ >= CHANRT__DET_FAIR_AFTER;
+    if (chanrt__det.style == CHANRT__DET_RANKED && !fair) {
+        if (draw == chanrt__det.change[0] || draw == chanrt__det.change[1])
+            chanrt__det_demote(chanrt__det.last);
+        uint64_t top = 0;
+        for (int i = 0; i < n; i++) {
+            uint64_t rank = chanrt__det_rank(chanrt__det_id(chanrt__det.window[i]));
+            if (rank > top) top = rank, best = i;
+        }
+        return best;
+    }
+    if (chanrt__det.style == CHANRT__DET_STICKY &&
+        chanrt__os_fake_random() % chanrt__det.stick != 0)
+        for (int i = 0; i < n; i++)
+            if (chanrt__det_id(chanrt__det.window[i]) == chanrt__det.last) return i;
+    return (int)(chanrt__os_fake_random() % (uint32_t)n);
+}
+
+// Takes the next one out of the window, which is not empty.
+static uintptr_t chanrt__det_take(void) {
+    int i = chanrt__det_choose();
+    uintptr_t owner = chanrt__det.window[i];
+    int n = chanrt__atom_load(&chanrt__det.a_count) - 1;
+    chanrt__det.window[i] = chanrt__det.window[n];
+    chanrt__atom_store(&chanrt__det.a_count, n);
+    chanrt__det.last = chanrt__det_id(owner);
+    return owner;
+}
+
+static bool chanrt__det_has_room(void) {
+    return chanrt__atom_load(&chanrt__det.a_count) < CHANRT__DET_WINDOW;
+}
+
+static void chanrt__det_add(uintptr_t owner) {
+    int n = chanrt__atom_load(&chanrt__det.a_count);
+    chanrt__det.window[n] = owner;
+    chanrt__atom_store(&chanrt__det.a_count, n + 1);
+}
+
+// Threads that are ready go into the window while there is room.
+static void chanrt__det_gather_threads(void) {
+    if (chanrt__atom_load(&chanrt__det.a_ready) == 0) return;
+    pthread_mutex_lock(&chanrt__det.mutex);
+    while (chanrt__det.ready != NULL && chanrt__det_has_room()) {
+        struct chanrt__os_thread *t = chanrt__det.ready;
+        chanrt__det.ready = t->turn_next;
+        chanrt__atom_add(&chanrt__det.a_ready, (uint32_t)-1);
+        chanrt__det_add((uintptr_t)t | 1);
+    }
+    pthread_mutex_unlock(&chanrt__det.mutex);
+}
+
+// --- beginning and end
+
+// The calling thread has the first turn.
+static void chanrt__det_begin(uint64_t seed, bool fake_clock, struct chanrt__os_thread *self) {
+    if (!chanrt__det.keyed) pthread_key_create(&chanrt__det.key, chanrt__det_gone);
+    chanrt__det.keyed = true;
+    chanrt__det.a_lost = false;
+    chanrt__det.holder = self;
+    chanrt__det.ready = chanrt__det.ready_last = chanrt__det.blocked = NULL;
+    chanrt__det.a_worker_turn = chanrt__det.a_stop = chanrt__det.a_ready = 0;
+    chanrt__det.a_busy = 0;
+    chanrt__det.threads = chanrt__det.demotions = 0;
+    chanrt__det.draws = chanrt__det.since_pause = 0;
+    chanrt__det.a_count = 0;
+    chanrt__det.last = 0;
+    chanrt__det.run++;
+    chanrt__det_number_locked(self);
+    chanrt__atom_store(&chanrt__os_fake.a_state, seed);
+    chanrt__atom_store(&chanrt__os_fake.a_now, CHANRT_SECOND);
+    chanrt__atom_store(&chanrt__os_fake.a_polls, 0);
+    chanrt__atom_store(&chanrt__os_fake.a_clock, fake_clock);
+    chanrt__atom_store(&chanrt__os_fake.a_random, true);
+    chanrt__det.style = (enum chanrt__det_style)(chanrt__os_fake_random() % 3);
+    chanrt__det.salt = (uint64_t)chanrt__os_fake_random() << 32 | chanrt__os_fake_random();
+    chanrt__det.stick = 2u << chanrt__os_fake_random() % 3;
+    uint32_t steps = 16u << chanrt__os_fake_random() % 6;
+    for (int i = 0; i < 2; i++) chanrt__det.change[i] = chanrt__os_fake_random() % steps;
+    chanrt__fail_seed = seed;
+    chanrt__atom_store(&chanrt__det.a_on, true);
+}
+
+static void chanrt__det_stop_worker(void) {
+    chanrt__atom_store_rel(&chanrt__det.a_stop, 1); // [turn]
+    chanrt__os_wake(&chanrt__det.a_worker_turn);
+    chanrt__os_wake(&chanrt__det.a_ready);
+}
+
+static void chanrt__det_end(void) {
+    chanrt__atom_store(&chanrt__det.a_on, false);
+    chanrt__atom_store(&chanrt__os_fake.a_random, false);
+    chanrt__atom_store(&chanrt__os_fake.a_clock, false);
+    chanrt__fail_seed = 0;
+}
+
+//------------------------------------------------------------------------------
 // >>sched    Workers: queues, stealing, sleeping, spawning, parking, timers.
-//   uses    port fail atom os ctx stack list poll task
+//   uses    port fail atom os ctx stack list poll task det
 //   owns    chanrt__pool; a worker's private queue (next, head, tail) is its own, and a
 //           thief's under the biased lock
 //   lock    pool mutex: idle list, blocked threads, start and stop. Spin locks: the
@@ -3763,6 +4193,8 @@ enum {
     CHANRT__ID_BATCH = 16,         // task ids a worker takes at a time
     CHANRT__ALTSTACK = 64 << 10,   // bytes for a fault handler
     CHANRT__STACK_DEFAULT = 4 + 2 * (CHANRT__ASAN || CHANRT__FIBERS), // 64 KiB; frames grow there
+    CHANRT__STOPPING = 1,          // workers are to end
+    CHANRT__DRAWN = 2,             // the deterministic mode: every pick is made on the base stack
     CHANRT__IDLE_ONE = 1,          // the announcement: idle workers in the low half,
     CHANRT__SPIN_ONE = 1 << 16     // searching workers in the high half
 };
@@ -3837,7 +4269,7 @@ struct chanrt__worker {
 static struct {
     pthread_mutex_t life;              // one start or shutdown at a time; taken before mutex
     pthread_mutex_t mutex;
-    uint32_t a_running, a_stop;
+    uint32_t a_running, a_special;     // CHANRT__STOPPING, CHANRT__DRAWN
     uint32_t a_forked;                 // this is a child
     int count, a_cpus;
     struct chanrt__worker *workers;
@@ -3872,6 +4304,10 @@ static struct {
 
 static inline struct chanrt__worker *chanrt__sched_self(void) {
     return (struct chanrt__worker *)chanrt__os_self()->worker;
+}
+
+static bool chanrt__sched_stopping(void) {
+    return (chanrt__atom_load(&chanrt__pool.a_special) & CHANRT__STOPPING) != 0;
 }
 
 // --- the biased lock on a worker's queue. The owner pays two plain stores and a load. A thief
@@ -4148,6 +4584,16 @@ static void chanrt__sched_add_helpers(int n) {
     chanrt__atom_add(&chanrt__pool.a_idle_helpers, n);
 }
 
+// Something is blocked, and no thread of the process is left that could free it.
+static bool chanrt__sched_nobody_left_locked(void) {
+    long blocked = chanrt__atom_load(&chanrt__pool.a_blocked);
+    if (blocked == 0 && chanrt__sched_live() == 0) return false;
+    long others = chanrt__os_threads() - chanrt__pool.count - blocked -
+                  chanrt__atom_load(&chanrt__pool.a_helpers) -
+                  chanrt__atom_load(&chanrt__pool.a_idle_helpers);
+    return others == 0 || (CHANRT__FIBERS && others == 1); // TSan has a thread of its own, later on
+}
+
 // Nothing can ever run again: every worker idle, every thread of the process blocked for ever or
 // a worker, no work queued, no timer armed, nothing expected from outside (model/deadlock.pml).
 // Whoever makes work or wakes somebody is a running worker or an unblocked thread, so none can be
@@ -4161,12 +4607,7 @@ static bool chanrt__sched_stuck_locked(void) {
         struct chanrt__worker *w = &chanrt__pool.workers[i];
         if (chanrt__sched_has_work(w) || chanrt__atom_load(&w->a_pinned_len) != 0) return false;
     }
-    if (chanrt__atom_load(&chanrt__pool.a_blocked) == 0 && chanrt__sched_live() == 0) return false;
-    long others = chanrt__os_threads() - chanrt__pool.count -
-                  chanrt__atom_load(&chanrt__pool.a_blocked) -
-                  chanrt__atom_load(&chanrt__pool.a_helpers) -
-                  chanrt__atom_load(&chanrt__pool.a_idle_helpers);
-    return others == 0 || (CHANRT__FIBERS && others == 1); // TSan has a thread of its own, later on
+    return chanrt__sched_nobody_left_locked();
 }
 
 static void chanrt__sched_check_stuck(void) {
@@ -4179,8 +4620,9 @@ static void chanrt__sched_check_stuck(void) {
 static bool chanrt__sched_thread_block(int64_t deadline) {
     chanrt__sched_refuse_child();
     struct chanrt__os_thread *self = chanrt__os_self();
+    bool drawn = chanrt__atom_load(&chanrt__det.a_on);
     bool alone = chanrt__atom_load(&chanrt__pool.a_cpus) == 1;
-    for (int i = 0; i < (alone ? CHANRT__YIELDS : 200); i++) {
+    for (int i = 0; !drawn && i < (alone ? CHANRT__YIELDS : 200); i++) {
         if (chanrt__atom_load_acq(&self->a_park) == CHANRT__NOTIFIED) break; // [wake]
         if (alone) sched_yield(); // only then can a worker answer
         else chanrt__atom_pause();
@@ -4203,7 +4645,9 @@ static bool chanrt__sched_thread_block(int64_t deadline) {
         if (deadline != CHANRT__FOREVER && chanrt_now() >= deadline)
             if (chanrt__atom_cas_acqrel(&self->a_park, state, CHANRT__EMPTY)) // [wake]
                 return false;
-        if (deadline == CHANRT__FOREVER && !chanrt__atom_load(&chanrt__pool.a_running)) {
+        if (drawn) {
+            chanrt__det_thread_wait(self, &self->a_park, CHANRT__NOTIFIED, deadline, false);
+        } else if (deadline == CHANRT__FOREVER && !chanrt__atom_load(&chanrt__pool.a_running)) {
             // No worker looks whether the program's other threads have gone; so this one does.
             chanrt__os_sleep(&self->a_park, state, chanrt_now() + CHANRT_SECOND / 10);
             chanrt__sched_check_stuck();
@@ -4222,7 +4666,10 @@ static void chanrt__sched_thread_unblock(struct chanrt__os_thread *thread) {
     if (chanrt__atom_cas_acqrel(word, CHANRT__EMPTY, CHANRT__NOTIFIED)) return; // [wake]
     pthread_mutex_lock(&chanrt__pool.mutex);
     struct chanrt__os_thread *next = thread->next, *prev = thread->prev;
-    uint32_t old = chanrt__atom_swap_acqrel(word, CHANRT__NOTIFIED); // [wake] *thread is done with
+    uint32_t old;
+    if (CHANRT__UNLIKELY(chanrt__atom_load(&chanrt__det.a_on)))
+        old = chanrt__det_thread_wake(thread, word, CHANRT__NOTIFIED);
+    else old = chanrt__atom_swap_acqrel(word, CHANRT__NOTIFIED); // [wake] *thread is done with
     if (old == CHANRT__PARKED) {
         chanrt__atom_add(&chanrt__pool.a_blocked, -1);
         if (prev != NULL) prev->next = next;
@@ -4279,7 +4726,7 @@ CHANRT__INLINE struct chanrt__task *chanrt__sched_pick(struct chanrt__worker *w)
     chanrt__atom_store(&w->a_tick, tick);
     if (CHANRT__UNLIKELY(tick - w->looked >= w->look_every ||
                          chanrt__atom_load(&w->a_pinned_len) != 0 ||
-                         chanrt__atom_load(&chanrt__pool.a_stop) != 0))
+                         chanrt__atom_load(&chanrt__pool.a_special) != 0))
         return NULL;
     return chanrt__sched_pop(w);
 }
@@ -4350,6 +4797,53 @@ CHANRT__INLINE void chanrt__sched_park(struct chanrt__worker *w, uint32_t *word)
         chanrt__sched_park_handling(w, word);
     else
         chanrt__sched_park_plain(w, word);
+}
+
+// --- points, where the deterministic mode may go on with somebody else. Every public operation
+// begins with one, and those that wake somebody or give something away end with one, since what
+// their caller does next may come too late. Never under a spin lock.
+
+// A ready task to the end of the queue, and its worker to whatever is next.
+static void chanrt__sched_requeue(struct chanrt__worker *w) {
+    struct chanrt__task *t = w->a_current;
+    chanrt__atom_store(&t->a_on_cpu, 1); // in the queue before its registers are saved
+    if (t->flags & CHANRT__PINNED) {
+        chanrt__sched_push_pinned(t);
+    } else {
+        chanrt__sched_enter(w);
+        chanrt__sched_append(w, t);
+        chanrt__sched_leave(w);
+    }
+    chanrt__sched_park(w, &t->a_on_cpu);
+}
+
+// Whether anything but the caller could go on.
+static bool chanrt__sched_others(struct chanrt__worker *w) {
+    int64_t due = chanrt__atom_load(&chanrt__pool.a_timer_next);
+    return chanrt__sched_has_work(w) || chanrt__atom_load(&chanrt__det.a_count) != 0 ||
+           chanrt__atom_load(&chanrt__pool.a_shared_len) != 0 ||
+           chanrt__atom_load(&w->a_pinned_len) != 0 ||
+           chanrt__atom_load(&chanrt__det.a_ready) != 0 ||
+           (due != CHANRT__FOREVER && due <= chanrt_now());
+}
+
+CHANRT__NOINLINE static void chanrt__sched_point_drawn(void) {
+    struct chanrt__os_thread *self = chanrt__os_self();
+    struct chanrt__worker *w = (struct chanrt__worker *)self->worker;
+    if (w == NULL) {
+        if (self->aside || !chanrt__atom_load_acq(&chanrt__pool.a_running)) return; // [start]
+        chanrt__det_thread_point(self, chanrt__sched_others(&chanrt__pool.workers[0]));
+    } else if (w->a_current != NULL && chanrt__sched_others(w)) {
+        chanrt__sched_requeue(w);
+    }
+}
+
+static inline bool chanrt__sched_drawn(void) {
+    return CHANRT__UNLIKELY(chanrt__atom_load(&chanrt__det.a_on));
+}
+
+static inline void chanrt__sched_point(void) {
+    if (chanrt__sched_drawn()) chanrt__sched_point_drawn();
 }
 
 // --- the end of a task
@@ -4659,12 +5153,13 @@ static void chanrt__sched_age(struct chanrt__worker *w) {
     chanrt__sched_leave(w);
 }
 
-// Takes what the poller has, without waiting for it.
-static void chanrt__sched_poll(struct chanrt__worker *w) {
+// Takes what the poller has, without waiting for it (0) or until the instant.
+static int chanrt__sched_poll(struct chanrt__worker *w, int64_t until) {
     struct chanrt__poll_event events[CHANRT__POLL_BATCH];
     chanrt__atom_store(&chanrt__poll.a_looked, w->now);
-    int n = chanrt__poll_look(events, 0);
+    int n = chanrt__poll_look(events, until);
     for (int i = 0; i < n; i++) chanrt__poll_fire(&events[i]);
+    return n;
 }
 
 // A busy worker's look: somebody looks every 100 us, whatever each does.
@@ -4672,7 +5167,7 @@ static void chanrt__sched_look_poll(struct chanrt__worker *w, int64_t slice) {
     if (slice * CHANRT__LOOK_EVERY > chanrt__poll_every)
         w->look_every = slice < chanrt__poll_every ? (uint32_t)(chanrt__poll_every / slice) : 1;
     if (w->now - chanrt__atom_load(&chanrt__poll.a_looked) >= chanrt__poll_every / 2)
-        chanrt__sched_poll(w);
+        chanrt__sched_poll(w, 0);
     chanrt__poll_review(w->index, w->now);
 }
 
@@ -4720,7 +5215,7 @@ static struct chanrt__task *chanrt__sched_find(struct chanrt__worker *w) {
 // Anything to do, seen after the announcement and the fence. Queues that a theft would not be
 // worth are left to their owners, and to the keeper's looks.
 static bool chanrt__sched_rescan(struct chanrt__worker *w) {
-    if (chanrt__atom_load(&chanrt__pool.a_stop)) return true;
+    if (chanrt__sched_stopping()) return true;
     if (chanrt__atom_load(&chanrt__pool.a_shared_len) != 0) return true;
     if (chanrt__atom_load(&w->a_pinned_len) != 0) return true;
     if (chanrt__poll_open() && chanrt__atom_load(&chanrt__pool.a_poller) == NULL) return true; // S3
@@ -4836,7 +5331,7 @@ static struct chanrt__task *chanrt__sched_search(struct chanrt__worker *w) {
     bool spin = true, alone = chanrt__pool.a_cpus == 1;
     int yields = CHANRT__YIELDS;
     chanrt__atom_add_seq(&chanrt__pool.a_announce, CHANRT__SPIN_ONE); // [idle]
-    while (t == NULL && !chanrt__atom_load(&chanrt__pool.a_stop)) {
+    while (t == NULL && !chanrt__sched_stopping()) {
         int64_t start = chanrt_now(), looked = start, now = start;
         bool look = true;
         uint32_t searchers = chanrt__atom_load(&chanrt__pool.a_announce) / CHANRT__SPIN_ONE;
@@ -4845,7 +5340,7 @@ static struct chanrt__task *chanrt__sched_search(struct chanrt__worker *w) {
             w->now = now;
             w->looked = chanrt__atom_load(&w->a_tick);
             chanrt__sched_fire_due(now);
-            if (look && chanrt__poll_open()) chanrt__sched_poll(w);
+            if (look && chanrt__poll_open()) chanrt__sched_poll(w, 0);
             t = chanrt__sched_find(w);
             if (t == NULL) t = chanrt__sched_steal(w, look);
             if (t != NULL || (alone ? yields-- <= 0 : !spin || now - start >= chanrt__sched_spin))
@@ -4861,6 +5356,64 @@ static struct chanrt__task *chanrt__sched_search(struct chanrt__worker *w) {
     w->watch = 0;
     chanrt__sched_stop_search(w);
     return t;
+}
+
+// --- the deterministic mode: whatever is ready is gathered, and the next one is drawn (>>det)
+
+static void chanrt__sched_gather(struct chanrt__worker *w) {
+    chanrt__det_gather_threads();
+    while (chanrt__det_has_room()) {
+        struct chanrt__task *t = chanrt__sched_pop(w);
+        if (t == NULL) t = chanrt__sched_take_pinned(w);
+        if (t == NULL) t = chanrt__sched_take_shared(w);
+        if (t == NULL) break;
+        chanrt__det_add((uintptr_t)t);
+    }
+}
+
+// Nothing is ready: time goes on, or a thread that has been away calls in, or this is the end.
+static void chanrt__sched_pause(struct chanrt__worker *w) {
+    if (chanrt__poll_open() && chanrt__sched_expects()) {
+        chanrt__poll_review(w->index, w->now);
+        if (chanrt__sched_poll(w, chanrt_now() + CHANRT_MILLISECOND) != 0) return;
+    }
+    int64_t next = chanrt__atom_load(&chanrt__pool.a_timer_next);
+    int64_t until = chanrt__det_next_deadline();
+    if (until < next) next = until;
+    if (next == CHANRT__FOREVER || chanrt__sched_live() == 0) {
+        chanrt__det_expire(0, true);
+        if (chanrt__atom_load(&chanrt__det.a_ready) != 0) return;
+    }
+    if (next != CHANRT__FOREVER) {
+        chanrt__det_pause(next);
+        return;
+    }
+    pthread_mutex_lock(&chanrt__pool.mutex);
+    bool expects = chanrt__sched_expects();
+    if (!expects && chanrt__sched_nobody_left_locked()) chanrt__fail_deadlock();
+    pthread_mutex_unlock(&chanrt__pool.mutex);
+    if (!expects) // else the next look at the descriptors sleeps
+        chanrt__os_sleep(&chanrt__det.a_ready, 0, chanrt__os_clock() + 20 * CHANRT_MILLISECOND);
+}
+
+// The next task to run; threads that are drawn get their turn in between. NULL: the pool stops.
+static struct chanrt__task *chanrt__sched_draw(struct chanrt__worker *w) {
+    while (!chanrt__sched_stopping()) {
+        w->now = chanrt_now();
+        chanrt__sched_fire_due(w->now);
+        chanrt__det_expire(w->now, false);
+        chanrt__det_await_helpers();
+        if (chanrt__poll_open()) chanrt__sched_poll(w, 0);
+        chanrt__sched_gather(w);
+        if (chanrt__atom_load(&chanrt__det.a_count) == 0) {
+            chanrt__sched_pause(w);
+            continue;
+        }
+        uintptr_t owner = chanrt__det_take();
+        if ((owner & 1) == 0) return (struct chanrt__task *)owner;
+        chanrt__det_lend((struct chanrt__os_thread *)(owner & ~(uintptr_t)1));
+    }
+    return NULL;
 }
 
 // Waits, on the base stack, until t can be run here.
@@ -4905,9 +5458,11 @@ CHANRT__NOINLINE static void *chanrt__sched_worker_main(void *arg) {
 #if CHANRT__FIBERS
     w->base.fiber = __tsan_get_current_fiber();
 #endif
-    while (!chanrt__atom_load(&chanrt__pool.a_stop)) {
-        struct chanrt__task *t = chanrt__sched_find(w);
-        if (t == NULL) t = chanrt__sched_search(w);
+    bool drawn = chanrt__atom_load(&chanrt__det.a_on);
+    if (drawn) chanrt__det_await(&chanrt__det.a_worker_turn);
+    while (!chanrt__sched_stopping()) {
+        struct chanrt__task *t = drawn ? chanrt__sched_draw(w) : chanrt__sched_find(w);
+        if (t == NULL && !drawn) t = chanrt__sched_search(w);
         if (t != NULL && chanrt__sched_make_runnable(w, t))
             chanrt__sched_switch(w, &w->base, t, &w->nothing, false);
     }
@@ -4938,8 +5493,10 @@ static void chanrt__sched_on_fault(int sig, void *info, void *context) {
 
 // Ends the workers that were started; each leaves at its next pick.
 static void chanrt__sched_join(int started) {
-    chanrt__atom_store(&chanrt__pool.a_stop, 1);
+    uint32_t special = chanrt__atom_load(&chanrt__pool.a_special) | CHANRT__STOPPING;
+    chanrt__atom_store(&chanrt__pool.a_special, special);
     chanrt__os_heavy_fence();
+    chanrt__det_stop_worker();
     for (int i = 0; i < started; i++) {
         chanrt__sched_rouse(&chanrt__pool.workers[i]);
     }
@@ -4963,7 +5520,8 @@ static void chanrt__sched_release(void) {
     chanrt__task_shutdown();
     chanrt__pool.workers = NULL;
     chanrt__pool.shared_head = chanrt__pool.shared_tail = NULL;
-    chanrt__pool.a_shared_len = chanrt__pool.a_announce = chanrt__pool.a_stop = 0;
+    chanrt__pool.a_shared_len = chanrt__pool.a_announce = chanrt__pool.a_special = 0;
+    chanrt__det_end();
     chanrt__pool.count = chanrt__pool.idle_count = 0;
     chanrt__pool.idle_first = chanrt__pool.keeper = chanrt__pool.a_poller = NULL;
     chanrt__pool.a_expects = 0;
@@ -4973,6 +5531,7 @@ static void chanrt__sched_release(void) {
 
 // The pool size the environment asks for, else the usable processors.
 static int chanrt__sched_default_workers(void) {
+    if (chanrt__det_environment() != 0) return 1;
     const char *text = getenv("CHANRT_WORKERS");
     long n = text != NULL ? strtol(text, NULL, 10) : 0;
     if (n >= 1 && n <= CHANRT__MAX_WORKERS) return (int)n;
@@ -5006,7 +5565,23 @@ static void chanrt__sched_in_child(void) {
     chanrt__atom_store(&chanrt__pool.a_forked, 1);
 }
 
-static int chanrt__sched_start_locked(int workers, int stack_class) {
+// Turns the deterministic mode on if the program or its environment asks for it. True: it is.
+static bool chanrt__sched_start_drawn(uint64_t seed, bool fake_clock) {
+    uint64_t wanted = chanrt__det_environment();
+    const char *text = getenv("CHANRT_VIRTUAL_TIME");
+    if (wanted == 0) wanted = seed;
+    if (wanted == 0) return false;
+    if (seed == 0) fake_clock = true;
+    if (text != NULL && *text != 0) fake_clock = strcmp(text, "0") != 0;
+    chanrt__det_begin(wanted, fake_clock, chanrt__os_self());
+    chanrt__atom_store(&chanrt__pool.a_special, CHANRT__DRAWN);
+    chanrt__atom_store(&chanrt__pool.a_ids, 0); // the same names in every run, too
+    return true;
+}
+
+static int chanrt__sched_start_locked(int workers, int stack_class, uint64_t seed,
+                                      bool fake_clock) {
+    if (chanrt__sched_start_drawn(seed, fake_clock)) workers = 1;
     chanrt__os_fences_init();
     chanrt__stack_init();
     chanrt__atom_store(&chanrt__pool.a_cpus, chanrt__os_cpus());
@@ -5047,7 +5622,7 @@ static int chanrt__sched_ensure(void) {
     int err = 0;
     if (!chanrt__atom_load(&chanrt__pool.a_running))
         err = chanrt__sched_start_locked(chanrt__sched_default_workers(),
-                                         CHANRT__STACK_DEFAULT);
+                                         CHANRT__STACK_DEFAULT, 0, false);
     pthread_mutex_unlock(&chanrt__pool.mutex);
     pthread_mutex_unlock(&chanrt__pool.life);
     return err;
@@ -5169,6 +5744,7 @@ CHANRT_API int chanrt_x_spawn(const chanrt_x_site *site, const chanrt_x_how *how
     if (err == 0) err = chanrt__sched_make_task(w, &t, site, how, entry, args, size, align);
     if (err == 0) chanrt__sched_launch(w, t);
     else if (begins) how->end(how->object, 0);
+    if (err == 0) chanrt__sched_point();
     return err;
 }
 
@@ -5192,25 +5768,21 @@ CHANRT_API int chanrt_x_spawn_fn(const chanrt_x_site *site, const chanrt_x_how *
 }
 
 CHANRT__NOINLINE static int chanrt__sched_yield(void *worker, void *b, void *c, int d) {
-    struct chanrt__worker *w = (struct chanrt__worker *)worker;
-    struct chanrt__task *t = w->a_current;
     (void)b, (void)c, (void)d;
-    chanrt__atom_store(&t->a_on_cpu, 1); // in the queue before its registers are saved
-    if (t->flags & CHANRT__PINNED) {
-        chanrt__sched_push_pinned(t);
-    } else {
-        chanrt__sched_enter(w);
-        chanrt__sched_append(w, t);
-        chanrt__sched_leave(w);
-    }
-    chanrt__sched_park(w, &t->a_on_cpu);
+    chanrt__sched_requeue((struct chanrt__worker *)worker);
     return 0;
 }
 
 CHANRT_API void chanrt_task_yield(void) {
     struct chanrt__worker *w = chanrt__sched_self();
-    if (w == NULL) sched_yield();
-    else chanrt__ctx_detour(w, NULL, NULL, 0, chanrt__sched_yield);
+    if (w != NULL) {
+        if (CHANRT__UNLIKELY(chanrt__atom_load(&chanrt__det.a_on)))
+            chanrt__det_demote(w->a_current->a_id); // others are meant to go on
+        chanrt__ctx_detour(w, NULL, NULL, 0, chanrt__sched_yield);
+    } else {
+        chanrt__sched_point();
+        sched_yield();
+    }
 }
 
 CHANRT_API uint64_t chanrt_task_id(void) {
@@ -5225,7 +5797,7 @@ CHANRT_API const char *chanrt_task_name(void) {
 
 //------------------------------------------------------------------------------
 // >>wait    One record for everything that waits.
-//   uses    port atom os list task sched
+//   uses    port atom os list task det sched
 //   owns    the claim word of a wait; queues belong to the object whose lock guards them
 //   laws    W1 a waiter is in a queue exactly while its owner may still be woken through
 //           it, or was claimed elsewhere and has not left yet. W2 one claim wins a wait,
@@ -5513,7 +6085,11 @@ CHANRT_API void chanrt_task_sleep(int64_t ns) {
     int64_t deadline = chanrt__os_deadline(ns);
     if (chanrt__sched_self() == NULL) {
         uint32_t word = 0;
-        while (chanrt_now() < deadline) chanrt__os_sleep(&word, 0, deadline);
+        chanrt__sched_point();
+        while (chanrt_now() < deadline) {
+            if (!chanrt__atom_load(&chanrt__det.a_on)) chanrt__os_sleep(&word, 0, deadline);
+            else chanrt__det_thread_wait(chanrt__os_self(), NULL, 0, deadline, false);
+        }
         return;
     }
     struct chanrt__wait wait;
@@ -5938,38 +6514,65 @@ CHANRT_API void *chanrt_x_chan_make(size_t elem, size_t align, size_t cap) {
     return chanrt__chan_make(elem, align, cap);
 }
 
+// The same in the deterministic mode, out of the way of the others.
+CHANRT__NOINLINE static int chanrt__chan_send_drawn(struct chanrt__chan *c, const void *value,
+                                                    bool block) {
+    chanrt__sched_point();
+    int err = block || chanrt__chan_may_send(c) ? chanrt__chan_send(c, value, block) : EAGAIN;
+    chanrt__sched_point();
+    return err;
+}
+
+CHANRT__NOINLINE static int chanrt__chan_recv_drawn(struct chanrt__chan *c, void *ptr, bool block) {
+    chanrt__sched_point();
+    int err = block || chanrt__chan_may_recv(c) ? chanrt__chan_recv(c, ptr, block) : EAGAIN;
+    chanrt__sched_point();
+    return err;
+}
+
 CHANRT_API int chanrt_x_chan_send(const volatile void *ch, const void *value) {
     if (CHANRT__UNLIKELY(ch == NULL)) return EINVAL;
-    return chanrt__chan_send(chanrt__chan_of(ch), value, true);
+    struct chanrt__chan *c = chanrt__chan_of(ch);
+    if (chanrt__sched_drawn()) return chanrt__chan_send_drawn(c, value, true);
+    return chanrt__chan_send(c, value, true);
 }
 
 CHANRT_API int chanrt_x_chan_try_send(const volatile void *ch, const void *value) {
     if (CHANRT__UNLIKELY(ch == NULL)) return EINVAL;
     struct chanrt__chan *c = chanrt__chan_of(ch);
+    if (chanrt__sched_drawn()) return chanrt__chan_send_drawn(c, value, false);
     return chanrt__chan_may_send(c) ? chanrt__chan_send(c, value, false) : EAGAIN;
 }
 
 CHANRT_API int chanrt_x_chan_recv(const volatile void *ch, void *ptr) {
     if (CHANRT__UNLIKELY(ch == NULL)) return EINVAL;
-    return chanrt__chan_recv(chanrt__chan_of(ch), ptr, true);
+    struct chanrt__chan *c = chanrt__chan_of(ch);
+    if (chanrt__sched_drawn()) return chanrt__chan_recv_drawn(c, ptr, true);
+    return chanrt__chan_recv(c, ptr, true);
 }
 
 CHANRT_API int chanrt_x_chan_try_recv(const volatile void *ch, void *ptr) {
     if (CHANRT__UNLIKELY(ch == NULL)) return EINVAL;
     struct chanrt__chan *c = chanrt__chan_of(ch);
+    if (chanrt__sched_drawn()) return chanrt__chan_recv_drawn(c, ptr, false);
     return chanrt__chan_may_recv(c) ? chanrt__chan_recv(c, ptr, false) : EAGAIN;
 }
 
 CHANRT_API void chanrt_x_chan_get(const volatile void *ch, void *ptr, size_t size) {
-    if (ch != NULL) chanrt__chan_recv(chanrt__chan_of(ch), ptr, true);
-    else chanrt__chan_zero(ptr, size);
+    if (ch == NULL) chanrt__chan_zero(ptr, size);
+    else chanrt_x_chan_recv(ch, ptr);
 }
 
 CHANRT_API int chanrt_x_chan_close(const volatile void *ch) {
-    return ch != NULL ? chanrt__chan_close(chanrt__chan_of(ch)) : EINVAL;
+    if (ch == NULL) return EINVAL;
+    chanrt__sched_point();
+    int err = chanrt__chan_close(chanrt__chan_of(ch));
+    chanrt__sched_point();
+    return err;
 }
 
 CHANRT_API size_t chanrt_x_chan_len(const volatile void *ch) {
+    chanrt__sched_point();
     return ch != NULL ? chanrt__atom_load(&chanrt__chan_of(ch)->a_count) : 0;
 }
 
@@ -6235,6 +6838,7 @@ static void chanrt__select_settle(chanrt_chan_case *k, const struct chanrt__sele
     if (end->step == CHANRT__STEP_CLOSED && !send && k->x_ptr != NULL)
         chanrt__chan_zero(k->x_ptr, end->elem);
     k->err = end->step == CHANRT__STEP_CLOSED ? EPIPE : 0;
+    if (end->peer != NULL) chanrt__sched_point();
 }
 
 // --- descriptors among the cases: x_ptr is the number, x_io says that it was found ready
@@ -6448,6 +7052,7 @@ static int chanrt__select_block(chanrt_chan_case *cases, int n, int64_t deadline
 
 static int chanrt__select_run(chanrt_chan_case *cases, int n, int64_t timeout, bool ordered,
                               bool io) {
+    chanrt__sched_point();
     int64_t deadline = timeout > 0 ? chanrt__os_deadline(timeout) : CHANRT__FOREVER;
     for (uint32_t tries = 0;; chanrt__os_back_off(&tries)) {
         if (io) chanrt__select_look(cases, n);
@@ -6643,7 +7248,9 @@ static void chanrt__timer_destroy(struct chanrt_chan_timer *t) {
 // Frees a channel; chan_after's takes its timer along.
 CHANRT_API void chanrt_x_chan_free(const volatile void *ch) {
     struct chanrt__chan *c = chanrt__chan_of(ch);
-    if (c == NULL || !chanrt__chan_drop(c)) return;
+    if (c == NULL) return;
+    chanrt__sched_point();
+    if (!chanrt__chan_drop(c)) return;
     if (c->timer != NULL) {
         chanrt__sched_disarm(&c->timer->node);
         chanrt__timer_destroy(c->timer);
@@ -6676,11 +7283,14 @@ CHANRT_API chanrt_chan_receiver(int64_t) chanrt_timer_chan(chanrt_chan_timer *t)
 }
 
 CHANRT_API bool chanrt_timer_stop(chanrt_chan_timer *t) {
-    return t != NULL && chanrt__timer_disarm(t);
+    if (t == NULL) return false;
+    chanrt__sched_point();
+    return chanrt__timer_disarm(t);
 }
 
 CHANRT_API bool chanrt_timer_reset(chanrt_chan_timer *t, int64_t ns) {
     if (t == NULL || (t->period > 0 && ns <= 0)) return false;
+    chanrt__sched_point();
     bool pending = chanrt__timer_disarm(t);
     if (t->period > 0) t->period = ns;
     if ((chanrt__sched_self() == NULL && chanrt__sched_ensure() != 0) || !chanrt__timer_prepare(t))
@@ -6708,6 +7318,7 @@ CHANRT_API void chanrt_timer_free(chanrt_chan_timer *t) {
 
 CHANRT_API int chanrt_wg_add(chanrt_waitgroup *wg, int n) {
     if (wg == NULL) return EINVAL;
+    chanrt__sched_point();
     struct chanrt__waiter *first = NULL, *last = NULL;
     chanrt__os_lock(&wg->a_lock);
     {
@@ -6722,10 +7333,12 @@ CHANRT_API int chanrt_wg_add(chanrt_waitgroup *wg, int n) {
             chanrt__wait_take_all(&wg->x_queue, &first, &last); // no select: never busy
     }
     chanrt__os_unlock(&wg->a_lock);
+    if (first == NULL) return 0;
     for (struct chanrt__waiter *next; first != NULL; first = next) {
         next = first->next;
         chanrt__wait_finish(first, 0);
     }
+    chanrt__sched_point();
     return 0;
 }
 
@@ -6735,6 +7348,7 @@ CHANRT_API int chanrt_wg_done(chanrt_waitgroup *wg) {
 
 CHANRT_API int chanrt_wg_wait_timeout(chanrt_waitgroup *wg, int64_t ns) {
     if (wg == NULL) return EINVAL;
+    chanrt__sched_point();
     struct chanrt__wait wait;
     struct chanrt__waiter node;
     int64_t deadline = ns > 0 ? chanrt__os_deadline(ns) : CHANRT__FOREVER;
@@ -7914,7 +8528,7 @@ CHANRT_API int chanrt_group_wait(chanrt_task_group *g) {
 
 //------------------------------------------------------------------------------
 // >>blocking    Calls that block, on helper threads.
-//   uses    port fail atom os task sched wait
+//   uses    port fail atom os task det sched wait
 //   owns    chanrt__blocking, the helpers' records
 //   lock    chanrt__blocking.mutex: queue, idle helpers; a job's a_lock, with no other
 //   laws    B1 a job is with a helper, or every helper is busy. B2 a helper that is idle sleeps
@@ -7975,8 +8589,8 @@ static struct chanrt__blocking_job *chanrt__blocking_next(struct chanrt__blockin
         chanrt__atom_store(&h->a_wake, 0);
         h->job = NULL;
         chanrt__sched_add_helpers(1);
-        int64_t until = chanrt_now() + chanrt__blocking_patience;
-        while (chanrt__atom_load_acq(&h->a_wake) == 0 && chanrt_now() < until) { // [wake]
+        int64_t until = chanrt__os_clock() + chanrt__blocking_patience;
+        while (chanrt__atom_load_acq(&h->a_wake) == 0 && chanrt__os_clock() < until) { // [wake]
             pthread_mutex_unlock(&chanrt__blocking.mutex);
             chanrt__os_sleep(&h->a_wake, 0, until);
             pthread_mutex_lock(&chanrt__blocking.mutex);
@@ -8000,8 +8614,11 @@ static struct chanrt__blocking_job *chanrt__blocking_next(struct chanrt__blockin
 
 static void *chanrt__blocking_main(void *arg) {
     struct chanrt__blocking_helper *h = (struct chanrt__blocking_helper *)arg;
-    for (struct chanrt__blocking_job *job = h->job; job != NULL; job = chanrt__blocking_next(h))
+    chanrt__os_self()->aside = true;
+    for (struct chanrt__blocking_job *job = h->job; job != NULL; job = chanrt__blocking_next(h)) {
         chanrt__blocking_run(job);
+        chanrt__det_busy(-1);
+    }
     return NULL;
 }
 
@@ -8064,8 +8681,11 @@ static int chanrt__blocking_call(void (*fn)(void *), void *arg) {
     struct chanrt__blocking_job job = { .fn = fn, .arg = arg };
     struct chanrt__wait wait;
     struct chanrt__waiter node;
+    chanrt__sched_point();
     chanrt__atom_grant(&job);
+    chanrt__det_busy(1);
     int err = chanrt__blocking_submit(&job);
+    if (err != 0) chanrt__det_busy(-1);
     if (err != 0) return err;
     chanrt__os_lock(&job.a_lock);
     if (job.done) {
@@ -8276,6 +8896,7 @@ static ssize_t chanrt__io_run(struct chanrt__io_call *c, int64_t ns) {
                                                                        : CHANRT_IO_WRITE;
     struct chanrt__fd_look look;
     ssize_t r;
+    chanrt__sched_point();
     for (;;) {
         r = -chanrt__fd_begin(&look, c->fd);
         if (r != 0) break;
@@ -8352,6 +8973,7 @@ CHANRT_API int chanrt_io_connect(int fd, const struct sockaddr *addr, chanrt_soc
 
 CHANRT_API int chanrt_io_wait(int fd, int events, int64_t timeout) {
     if (events <= 0 || events > (CHANRT_IO_READ | CHANRT_IO_WRITE)) return EINVAL;
+    chanrt__sched_point();
     int64_t deadline = timeout < 0 ? CHANRT__FOREVER : chanrt__os_deadline(timeout);
     for (;;) {
         struct chanrt__fd_look look;
@@ -8367,6 +8989,7 @@ CHANRT_API int chanrt_io_wait(int fd, int events, int64_t timeout) {
 
 CHANRT_API int chanrt_io_close(int fd) {
     int err = 0, kept = *chanrt_x_errno();
+    chanrt__sched_point();
     struct chanrt__fd *d = chanrt__fd_get(fd, &err);
     if (d != NULL) chanrt__fd_cancel(d);
     if (close(fd) != 0 && *chanrt_x_errno() != EINTR) // which says that it is closed
@@ -8968,6 +9591,7 @@ static void chanrt__inside_dump_locked(FILE *f) {
 
 CHANRT_API void chanrt_dump(FILE *f) {
     if (f == NULL) return;
+    chanrt__sched_point();
     pthread_mutex_lock(&chanrt__pool.mutex);
     chanrt__inside_dump_locked(f);
     pthread_mutex_unlock(&chanrt__pool.mutex);
@@ -8982,6 +9606,7 @@ static uint64_t chanrt__inside_queued(struct chanrt__worker *w) {
 
 CHANRT_API void chanrt_stats(chanrt_statistics *s) {
     if (s == NULL) return;
+    chanrt__sched_point();
     memset(s, 0, sizeof *s);
     pthread_mutex_lock(&chanrt__pool.mutex);
     chanrt__sched_note_peak();
@@ -9050,6 +9675,7 @@ static struct {
 
 static void *chanrt__watch_main(void *arg) {
     (void)arg;
+    chanrt__os_self()->aside = true;
     chanrt__os_unblock(chanrt__watch.signal);
     while (chanrt__atom_load_acq(&chanrt__pool.a_helpers) > 0) { // [watch]
         if (chanrt__os_bell_wait(-1) != chanrt__watch.signal) continue;
@@ -9089,8 +9715,8 @@ static void chanrt__watch_stop(void) {
 
 //------------------------------------------------------------------------------
 // >>rt    Starting and shutting down, as the program sees it.
-//   uses    port fail atom os stack list poll task sched wait sync fd blocking signal inside watch
-//   tests   spec/runtime.c
+//   uses    port fail atom os stack poll task det sched wait sync fd blocking signal inside watch
+//   tests   spec/runtime.c spec/seed.c
 //------------------------------------------------------------------------------
 
 CHANRT_API int chanrt_workers(void) {
@@ -9108,7 +9734,7 @@ CHANRT_API int chanrt_start(const chanrt_options *opts) {
     int class = o->stack_size != 0 ? chanrt__stack_class_of(o->stack_size)
                                    : (int)CHANRT__STACK_DEFAULT;
     if (class < 0) return EINVAL;
-    if (o->seed != 0 || o->virtual_time) return ENOSYS;
+    if (o->virtual_time && o->seed == 0 && chanrt__det_environment() == 0) return EINVAL;
     if (chanrt__sched_self() != NULL) return EBUSY;
     if (chanrt__atom_load_acq(&chanrt__pool.a_running)) return EBUSY; // [start]
     pthread_mutex_lock(&chanrt__pool.life);
@@ -9117,7 +9743,7 @@ CHANRT_API int chanrt_start(const chanrt_options *opts) {
     if (!chanrt__atom_load(&chanrt__pool.a_running))
         err = chanrt__sched_start_locked(o->workers != 0 ? o->workers
                                                          : chanrt__sched_default_workers(),
-                                         class);
+                                         class, o->seed, o->virtual_time);
     pthread_mutex_unlock(&chanrt__pool.mutex);
     pthread_mutex_unlock(&chanrt__pool.life);
     return err;
@@ -9138,6 +9764,11 @@ static bool chanrt__rt_drain(int64_t deadline, bool forever) {
             chanrt__atom_add(&chanrt__pool.a_blocked, -1);
             pthread_mutex_unlock(&chanrt__pool.mutex);
             if (stuck) return false;
+        }
+        if (chanrt__atom_load(&chanrt__det.a_on)) {
+            chanrt__det_thread_wait(chanrt__os_self(), NULL, 0, deadline, true);
+            if (forever && chanrt__sched_live() != 0) return false; // nothing else was left to do
+            continue;
         }
         int64_t until = now + nap;
         chanrt__os_sleep(&word, 0, !forever && deadline < until ? deadline : until);
@@ -9166,6 +9797,7 @@ static void chanrt__rt_reclaim(struct chanrt__task *t) {
 CHANRT_API int chanrt_shutdown(int64_t timeout) {
     if (chanrt__sched_self() != NULL) return EDEADLK;
     chanrt__sched_refuse_child();
+    chanrt__sched_point();
     pthread_mutex_lock(&chanrt__pool.life); // a second caller finds it done
     if (!chanrt__atom_load_acq(&chanrt__pool.a_running)) { // [start]
         pthread_mutex_unlock(&chanrt__pool.life);

@@ -9,3 +9,5 @@ TASK(worker, int, id, chan_receiver(int), jobs, chan_sender(int), results) {
 TASK(hello) { }
 static chan(int) ch, jobs, results;
 static int v, value;
+
+void my_scenario(uint64_t seed);
