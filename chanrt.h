@@ -4016,15 +4016,18 @@ static int64_t chanrt__det_next_deadline(void) {
     return next;
 }
 
-// Makes those ready whose time has come; `drained`: whoever drains, too.
-static void chanrt__det_expire(int64_t now, bool drained) {
+// Makes those ready whose time has come; `drained`: whoever drains, too. Whether there were any.
+static bool chanrt__det_expire(int64_t now, bool drained) {
+    bool any = false;
     pthread_mutex_lock(&chanrt__det.mutex);
     for (struct chanrt__os_thread *t = chanrt__det.blocked, *next; t != NULL; t = next) {
         next = t->turn_next;
-        if (t->until <= now || (drained && t->waits == CHANRT__DET_DRAINS))
-            chanrt__det_unblock_locked(t);
+        if (t->until > now && !(drained && t->waits == CHANRT__DET_DRAINS)) continue;
+        chanrt__det_unblock_locked(t);
+        any = true;
     }
     pthread_mutex_unlock(&chanrt__det.mutex);
+    return any;
 }
 
 // All are blocked until the instant: time jumps, or the worker sleeps until a thread calls in.
@@ -5380,17 +5383,15 @@ static void chanrt__sched_pause(struct chanrt__worker *w) {
     int64_t next = chanrt__atom_load(&chanrt__pool.a_timer_next);
     int64_t until = chanrt__det_next_deadline();
     if (until < next) next = until;
-    if (next == CHANRT__FOREVER || chanrt__sched_live() == 0) {
-        chanrt__det_expire(0, true);
-        if (chanrt__atom_load(&chanrt__det.a_ready) != 0) return;
-    }
+    if (chanrt__sched_live() == 0 && chanrt__det_expire(0, true)) return;
     if (next != CHANRT__FOREVER) {
         chanrt__det_pause(next);
         return;
     }
     pthread_mutex_lock(&chanrt__pool.mutex);
     bool expects = chanrt__sched_expects();
-    if (!expects && chanrt__sched_nobody_left_locked()) chanrt__fail_deadlock();
+    bool hopeless = !expects && chanrt__sched_nobody_left_locked();
+    if (hopeless && !chanrt__det_expire(0, true)) chanrt__fail_deadlock();
     pthread_mutex_unlock(&chanrt__pool.mutex);
     if (!expects) // else the next look at the descriptors sleeps
         chanrt__os_sleep(&chanrt__det.a_ready, 0, chanrt__os_clock() + 20 * CHANRT_MILLISECOND);
@@ -9766,7 +9767,9 @@ static bool chanrt__rt_drain(int64_t deadline, bool forever) {
             if (stuck) return false;
         }
         if (chanrt__atom_load(&chanrt__det.a_on)) {
+            chanrt__atom_add(&chanrt__pool.a_blocked, forever);
             chanrt__det_thread_wait(chanrt__os_self(), NULL, 0, deadline, true);
+            chanrt__atom_add(&chanrt__pool.a_blocked, -(long)forever);
             if (forever && chanrt__sched_live() != 0) return false; // nothing else was left to do
             continue;
         }
