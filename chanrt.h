@@ -1015,6 +1015,7 @@ static inline int chanrt_sync_sem_release(chanrt_sync_sem *s, int k);
 enum { CHANRT_X_LOCKED = 1, CHANRT_X_QUEUED = 2, CHANRT_X_READER = 4, CHANRT_X_ONCE_DONE = 2,
        CHANRT_X_LOTS = 256 };
 CHANRT_API uint32_t chanrt_x_sync_quiet[CHANRT_X_LOTS];
+CHANRT_API uint32_t chanrt_x_drawn; // not 0: a seed decides who goes on, also before a free lock
 CHANRT_API int chanrt_x_mutex_lock(chanrt_sync_mutex *m, int64_t ns);
 CHANRT_API int chanrt_x_mutex_unlock(chanrt_sync_mutex *m);
 CHANRT_API int chanrt_x_mutex_wake(const chanrt_sync_mutex *m);
@@ -1045,7 +1046,9 @@ static inline uint32_t chanrt_x_sync_lot(const void *object) {
 
 static inline int chanrt_sync_mutex_lock_timeout(chanrt_sync_mutex *m, int64_t ns) {
     CHANRT__SYNC_HIDE(m);
-    if (m != NULL && chanrt_x_sync_swap(&m->a_state, 0, CHANRT_X_LOCKED)) return 0;
+    if (m != NULL && chanrt_x_sync_look(&chanrt_x_drawn) == 0 &&
+        chanrt_x_sync_swap(&m->a_state, 0, CHANRT_X_LOCKED))
+        return 0;
     return chanrt_x_mutex_lock(m, ns);
 }
 
@@ -1074,6 +1077,7 @@ static inline int chanrt_sync_rwmutex_rlock_timeout(chanrt_sync_rwmutex *rw, int
     CHANRT__SYNC_HIDE(rw);
     uint32_t s = rw != NULL ? chanrt_x_sync_look(&rw->a_state) : (uint32_t)CHANRT_X_QUEUED;
     if ((s & (CHANRT_X_LOCKED | CHANRT_X_QUEUED)) == 0 &&
+        chanrt_x_sync_look(&chanrt_x_drawn) == 0 &&
         chanrt_x_sync_swap(&rw->a_state, s, s + CHANRT_X_READER))
         return 0;
     return chanrt_x_rwmutex_rlock(rw, ns);
@@ -1099,7 +1103,9 @@ static inline int chanrt_sync_rwmutex_runlock(chanrt_sync_rwmutex *rw) {
 
 static inline int chanrt_sync_rwmutex_lock_timeout(chanrt_sync_rwmutex *rw, int64_t ns) {
     CHANRT__SYNC_HIDE(rw);
-    if (rw != NULL && chanrt_x_sync_swap(&rw->a_state, 0, CHANRT_X_LOCKED)) return 0;
+    if (rw != NULL && chanrt_x_sync_look(&chanrt_x_drawn) == 0 &&
+        chanrt_x_sync_swap(&rw->a_state, 0, CHANRT_X_LOCKED))
+        return 0;
     return chanrt_x_rwmutex_lock(rw, ns);
 }
 
@@ -1131,6 +1137,7 @@ static inline int chanrt_sync_sem_acquire_timeout(chanrt_sync_sem *s, int k, int
     CHANRT__SYNC_HIDE(s);
     uint32_t old = s != NULL ? chanrt_x_sync_look(&s->a_state) : 1;
     if (k > 0 && (old & 1) == 0 && (uint32_t)k <= old >> 1 &&
+        chanrt_x_sync_look(&chanrt_x_drawn) == 0 &&
         chanrt_x_sync_swap(&s->a_state, old, old - 2 * (uint32_t)k))
         return 0;
     return chanrt_x_sem_acquire(s, k, ns);
@@ -3827,6 +3834,9 @@ static const int64_t chanrt__det_patience = 1000000000, chanrt__det_impatience =
 enum chanrt__det_style { CHANRT__DET_UNIFORM, CHANRT__DET_STICKY, CHANRT__DET_RANKED };
 enum { CHANRT__DET_RUNS, CHANRT__DET_READY, CHANRT__DET_BLOCKED, CHANRT__DET_DRAINS };
 
+#ifndef CHANRT_STATIC
+uint32_t chanrt_x_drawn; // the same as a_on, for what is inlined into programs
+#endif
 static struct {
     pthread_mutex_t mutex;
     bool a_on;                         // read by every operation of the library
@@ -4145,6 +4155,7 @@ static void chanrt__det_begin(uint64_t seed, bool fake_clock, struct chanrt__os_
     for (int i = 0; i < 2; i++) chanrt__det.change[i] = chanrt__os_fake_random() % steps;
     chanrt__fail_seed = seed;
     chanrt__atom_store(&chanrt__det.a_on, true);
+    chanrt__atom_store(&chanrt_x_drawn, 1);
 }
 
 static void chanrt__det_stop_worker(void) {
@@ -4155,6 +4166,7 @@ static void chanrt__det_stop_worker(void) {
 
 static void chanrt__det_end(void) {
     chanrt__atom_store(&chanrt__det.a_on, false);
+    chanrt__atom_store(&chanrt_x_drawn, 0);
     chanrt__atom_store(&chanrt__os_fake.a_random, false);
     chanrt__atom_store(&chanrt__os_fake.a_clock, false);
     chanrt__fail_seed = 0;
@@ -4836,9 +4848,12 @@ CHANRT__NOINLINE static void chanrt__sched_point_drawn(void) {
     if (w == NULL) {
         if (self->aside || !chanrt__atom_load_acq(&chanrt__pool.a_running)) return; // [start]
         chanrt__det_thread_point(self, chanrt__sched_others(&chanrt__pool.workers[0]));
-    } else if (w->a_current != NULL && chanrt__sched_others(w)) {
-        chanrt__sched_requeue(w);
+        return;
     }
+    // A task that has begun to wait may be woken, and must not be in a queue twice.
+    struct chanrt__task *t = w->a_current;
+    if (t != NULL && chanrt__atom_load(&t->a_on_cpu) == 0 && chanrt__sched_others(w))
+        chanrt__sched_requeue(w);
 }
 
 static inline bool chanrt__sched_drawn(void) {
@@ -6072,9 +6087,13 @@ CHANRT__NOINLINE static bool chanrt__wait_block(struct chanrt__wait *wait, uint3
     return chanrt__wait_block_here(wait, lock, deadline, reason, object);
 }
 
-// The caller found a case ready itself, while still queueing.
+// The caller found a case ready itself, while still queueing. It has yet to leave the queues, and
+// then to say so.
 static void chanrt__wait_cancel(struct chanrt__wait *wait) {
     chanrt__atom_store_rel(&wait->a_claim, CHANRT__DONE); // [claim]
+}
+
+static void chanrt__wait_cancelled(struct chanrt__wait *wait) {
     if (wait->worker != NULL) chanrt__atom_store(&wait->worker->a_current->a_on_cpu, 0);
 }
 
@@ -7046,6 +7065,7 @@ static int chanrt__select_block(chanrt_chan_case *cases, int n, int64_t deadline
         if (chanrt__select_is_io(k)) chanrt__fd_leave(&nodes[i]);
         else chanrt__chan_leave(chanrt__chan_of(k->x_chan), &nodes[i]);
     }
+    if (found) chanrt__wait_cancelled(&wait);
     if (nodes != fixed) CHANRT_FREE(nodes);
     bool look = io && !found && won >= 0 && chanrt__select_is_io(&cases[won]) && wait.err == 0;
     return look ? (int)CHANRT__SELECT_AGAIN : won; // F3
@@ -7592,6 +7612,7 @@ CHANRT__NOINLINE static int chanrt__sync_mutex_wait(chanrt_sync_mutex *m, int64_
 CHANRT_API int chanrt_x_mutex_lock(chanrt_sync_mutex *m, int64_t ns) {
     int64_t deadline;
     if (m == NULL) return EINVAL;
+    chanrt__sched_point();
     if (chanrt__sync_mutex_try(m, false)) return 0;
     if (!chanrt__sync_deadline(ns, &deadline)) return ETIMEDOUT;
     if (chanrt__sync_may_spin() && chanrt__sync_mutex_spin(m, false)) return 0;
@@ -7646,7 +7667,9 @@ CHANRT_API int chanrt_x_mutex_unlock(chanrt_sync_mutex *m) {
     }
     chanrt__atom_store_rel(&m->a_state, s); // [mutex] the last touch of m
     chanrt__os_unlock(&lot->a_lock);
-    if (n != NULL) chanrt__wait_finish(n, given ? 0 : EAGAIN);
+    if (n == NULL) return 0;
+    chanrt__wait_finish(n, given ? 0 : EAGAIN);
+    chanrt__sched_point();
     return 0;
 }
 
@@ -7733,6 +7756,7 @@ static int chanrt__sync_rw_lock(chanrt_sync_rwmutex *rw, int64_t ns, bool reader
     struct chanrt__waiter node;
     int64_t deadline;
     if (rw == NULL) return EINVAL;
+    chanrt__sched_point();
     if (chanrt__sync_rw_try(rw, reader, false)) return 0;
     if (!chanrt__sync_deadline(ns, &deadline)) return ETIMEDOUT;
     chanrt__os_lock(chanrt__sync_lock_of(rw));
@@ -7836,6 +7860,7 @@ CHANRT_API int chanrt_x_once_do(chanrt_sync_once *o, void (*fn)(void *), void *a
     struct chanrt__wait wait;
     struct chanrt__waiter node;
     if (o == NULL || fn == NULL) return EINVAL;
+    chanrt__sched_point();
     uintptr_t caller = chanrt__sync_caller();
     uint32_t *lock = chanrt__sync_lock_of(o);
     chanrt__os_lock(lock);
@@ -7863,6 +7888,7 @@ CHANRT_API int chanrt_sync_cond_wait_timeout(chanrt_sync_cond *c, chanrt_sync_mu
     int64_t deadline;
     if (c == NULL || m == NULL || !(chanrt__atom_load(&m->a_state) & CHANRT_X_LOCKED))
         return EINVAL;
+    chanrt__sched_point();
     if (!chanrt__sync_deadline(ns, &deadline)) return ETIMEDOUT;
     uint32_t *lock = chanrt__sync_lock_of(c);
     chanrt__wait_begin(&wait, &node, true); // it may be woken before it has parked
@@ -7888,6 +7914,7 @@ CHANRT_API int chanrt_sync_cond_wait(chanrt_sync_cond *c, chanrt_sync_mutex *m) 
 CHANRT_API int chanrt_sync_cond_signal(chanrt_sync_cond *c) {
     struct chanrt__waiter *n = NULL;
     if (c == NULL) return EINVAL;
+    chanrt__sched_point();
     if (chanrt__atom_load_acq(&c->x_queue.a_first) == NULL) return 0; // [peek]
     uint32_t *lock = chanrt__sync_lock_of(c);
     chanrt__os_lock(lock);
@@ -7900,6 +7927,7 @@ CHANRT_API int chanrt_sync_cond_signal(chanrt_sync_cond *c) {
 CHANRT_API int chanrt_sync_cond_broadcast(chanrt_sync_cond *c) {
     struct chanrt__waiter *first = NULL, *last = NULL;
     if (c == NULL) return EINVAL;
+    chanrt__sched_point();
     if (chanrt__atom_load_acq(&c->x_queue.a_first) == NULL) return 0; // [peek]
     uint32_t *lock = chanrt__sync_lock_of(c);
     chanrt__os_lock(lock);
@@ -7958,6 +7986,7 @@ CHANRT_API int chanrt_x_sem_acquire(chanrt_sync_sem *s, int k, int64_t ns) {
     int64_t deadline;
     if (s == NULL || k < 0) return EINVAL;
     if (k > s->x_size) return EDEADLK;
+    chanrt__sched_point();
     if (k == 0 || chanrt__sync_sem_try(s, (uint32_t)k, false)) return 0;
     if (!chanrt__sync_deadline(ns, &deadline)) return ETIMEDOUT;
     uint32_t *lock = chanrt__sync_lock_of(s);
@@ -7983,6 +8012,7 @@ CHANRT_API int chanrt_x_sem_release(chanrt_sync_sem *s, int k) {
     struct chanrt__waiter *in = NULL;
     int err = 0;
     if (s == NULL || k < 0) return EINVAL;
+    chanrt__sched_point();
     uint32_t *lock = chanrt__sync_lock_of(s), old;
     chanrt__os_lock(lock);
     do {
