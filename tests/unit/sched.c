@@ -199,6 +199,7 @@ TASK(looks_at_its_mark, bool *, marked) {
     chanrt__wait_begin(&wait, NULL, true);
     marked[2] = chanrt__atom_load(&t->a_on_cpu);
     chanrt__wait_cancel(&wait);
+    chanrt__wait_cancelled(&wait);
     marked[3] = chanrt__atom_load(&t->a_on_cpu);
 }
 
