@@ -62,6 +62,8 @@
 //     CHANRT_NO_SHORT_NAMES  only chanrt_/CHANRT_ names
 //     CHANRT_KEEP_ERRNO      leave the errno macro as libc made it
 //     CHANRT_STATIC          everything static to the one file that uses it
+//     CHANRT_DEBUG           1: finds misuse, names places; see >>debug. Files compiled without
+//                            it can be linked in, and are not named. Needs stb_ds.h
 //   For the file with CHANRT_IMPLEMENTATION:
 //     CHANRT_MALLOC(n) CHANRT_REALLOC(p, n) CHANRT_FREE(p)    all three or none
 //     CHANRT_ASSERT(x)       what checks our own bugs (assert)
@@ -107,6 +109,10 @@
 the rest"
 #elif defined(_WIN32)
 #error "chanrt.h needs POSIX threads, mmap and signals: on Windows use WSL or Cygwin"
+#endif
+
+#ifndef CHANRT_DEBUG
+#define CHANRT_DEBUG 0
 #endif
 
 #ifdef CHANRT_STATIC
@@ -234,6 +240,18 @@ typedef struct chanrt_x_how {
     int (*begin)(void *object); // asked before the task is made, may block; an error: no task
 } chanrt_x_how;
 enum { CHANRT_X_RECV = 1, CHANRT_X_SEND = 2, CHANRT_X_IO_READ = 3, CHANRT_X_IO_WRITE = 4 };
+
+// Notes the place of a call, in a debug build; what: the call in words.
+#if CHANRT_DEBUG
+CHANRT_API void chanrt_x_at(const chanrt_x_site *site);
+#define CHANRT__NOTE(what)                                                                  \
+    chanrt_x_at(__extension__({                                                             \
+        static const chanrt_x_site chanrt__here = { what, __FILE__, __LINE__ };             \
+        &chanrt__here;                                                                      \
+    }))
+#else
+#define CHANRT__NOTE(what) ((void)0)
+#endif
 
 //------------------------------------------------------------------------------
 // >>api-task    The runtime and its tasks.
@@ -544,10 +562,12 @@ CHANRT_API void chanrt_x_uncaught(void); // says which task an exception left
 // chanrt_chan_make(T, cap) makes a channel with one reference; capacity 0 hands over directly.
 // Returns: the channel, or NULL (out of memory, or cap * sizeof(T) overflows).
 #ifdef __cplusplus
-#define chanrt_chan_make(T, cap) chanrt::x::make<__typeof__(T)>((size_t)(cap))
+#define chanrt_chan_make(T, cap) \
+    (CHANRT__NOTE("chan_make"), chanrt::x::make<__typeof__(T)>((size_t)(cap)))
 #else
 #define chanrt_chan_make(T, cap) \
-    ((chanrt_chan(T))chanrt_x_chan_make(sizeof(T), CHANRT__ALIGNOF(T), (size_t)(cap)))
+    ((chanrt_chan(T))(CHANRT__NOTE("chan_make"),                                            \
+                      chanrt_x_chan_make(sizeof(T), CHANRT__ALIGNOF(T), (size_t)(cap))))
 #endif
 
 // chanrt_chan_send sends a value (an expression, or a brace initialiser of a struct).
@@ -584,6 +604,7 @@ CHANRT_API void chanrt_x_uncaught(void); // says which task an exception left
 #define chanrt_chan_close(ch)                \
     __extension__({                          \
         CHANRT__MAY_SEND(ch, "chan_close");  \
+        CHANRT__NOTE("chan_close " #ch);     \
         chanrt_x_chan_close(ch);             \
     })
 
@@ -595,7 +616,7 @@ CHANRT_API void chanrt_x_uncaught(void); // says which task an exception left
 // view; the last one closes the channel, and frees it once every wait on it has ended. A value or
 // EPIPE received from a task says that the task's call no longer touches the channel.
 #define chanrt_chan_ref(ch) ((__typeof__((ch) + 0))chanrt_x_chan_ref(ch))
-#define chanrt_chan_free(ch) chanrt_x_chan_free(ch)
+#define chanrt_chan_free(ch) (CHANRT__NOTE("chan_free " #ch), chanrt_x_chan_free(ch))
 
 // chanrt_chan_collect(ch, array) receives until closed and appends to an stb_ds array.
 // chanrt_chan_send_all(ch, array) sends each element; it returns 0 or the first error.
@@ -628,6 +649,7 @@ CHANRT_API void chanrt_x_chan_free(const volatile void *ch);
         CHANRT__MAY_SEND(ch, op);                                                 \
         const volatile void *CHANRT__CAT(chanrt__c, id) = (ch);                   \
         CHANRT__ELEM(ch) CHANRT__CAT(chanrt__v, id) = __VA_ARGS__;                \
+        CHANRT__NOTE(op " " #ch);                                                 \
         call(CHANRT__CAT(chanrt__c, id), &CHANRT__CAT(chanrt__v, id), ns);        \
     })
 #define CHANRT__RECV(id, op, ch, call, ns, ptr)                                   \
@@ -635,12 +657,14 @@ CHANRT_API void chanrt_x_chan_free(const volatile void *ch);
         CHANRT__MAY_RECV(ch, op);                                                 \
         const volatile void *CHANRT__CAT(chanrt__c, id) = (ch);                   \
         CHANRT__ELEM(ch) *CHANRT__CAT(chanrt__p, id) = (ptr);                     \
+        CHANRT__NOTE(op " " #ch);                                                 \
         call(CHANRT__CAT(chanrt__c, id), CHANRT__CAT(chanrt__p, id), ns);         \
     })
 #define CHANRT__GET(id, ch)                                                          \
     __extension__({                                                                  \
         CHANRT__MAY_RECV(ch, "chan_get");                                            \
         CHANRT__ELEM(ch) CHANRT__CAT(chanrt__v, id);                                 \
+        CHANRT__NOTE("chan_get " #ch);                                               \
         chanrt_x_chan_get((ch), &CHANRT__CAT(chanrt__v, id), sizeof(CHANRT__ELEM(ch))); \
         CHANRT__CAT(chanrt__v, id);                                                  \
     })
@@ -651,6 +675,7 @@ CHANRT_API void chanrt_x_chan_free(const volatile void *ch);
         for (__typeof__(T) v; __extension__({                                               \
                  CHANRT__MAY_RECV(ch, "chan_range");                                        \
                  CHANRT__ELEM(ch) *CHANRT__CAT(chanrt__p, id) = &v;                         \
+                 CHANRT__NOTE("chan_range " #ch);                                           \
                  chanrt_x_chan_recv(CHANRT__CAT(chanrt__c, id), CHANRT__CAT(chanrt__p, id)); \
              }) == 0;)
 #define CHANRT__COLLECT(id, ch, array)                                                  \
@@ -810,7 +835,7 @@ static inline chanrt_chan_case chanrt_x_case(const volatile void *ch, const void
     CHANRT__PRAGMA("GCC diagnostic push") CHANRT__PRAGMA("GCC diagnostic ignored \"-Wshadow\"") \
     for (struct chanrt_x_select chanrt__select,                                               \
          *chanrt__selecting = chanrt_x_select_begin(&chanrt__select, order);                  \
-         chanrt_x_select_next(chanrt__selecting);)                                            \
+         CHANRT__NOTE("chan_select"), chanrt_x_select_next(chanrt__selecting);)               \
         CHANRT__PRAGMA("GCC diagnostic pop")
 #define CHANRT__ON_RECV(id, ch, ptr)                                                       \
     if (!(chanrt__select.running ? chanrt_x_select_hit(&chanrt__select) : __extension__({  \
@@ -906,6 +931,14 @@ CHANRT_API int chanrt_wg_wait_timeout(chanrt_waitgroup *wg, int64_t ns);
     })
 CHANRT_API int chanrt_x_wg_begin(chanrt_waitgroup *wg, chanrt_x_how *how);
 CHANRT_API int chanrt_x_wg_undo(const chanrt_x_how *how, int err);
+
+// In a debug build these note their place, too. The implementation lays the macros aside.
+#if CHANRT_DEBUG
+#define chanrt_task_sleep(ns) (CHANRT__NOTE("task_sleep"), chanrt_task_sleep(ns))
+#define chanrt_wg_wait(wg) (CHANRT__NOTE("wg_wait " #wg), chanrt_wg_wait(wg))
+#define chanrt_wg_wait_timeout(wg, ns) \
+    (CHANRT__NOTE("wg_wait_timeout " #wg), chanrt_wg_wait_timeout(wg, ns))
+#endif
 
 //------------------------------------------------------------------------------
 // >>api-sync    Locks: who has to wait parks, and its worker runs on.
@@ -1837,6 +1870,18 @@ and compile with -DCHANRT_UCONTEXT=1"
 #ifndef CHANRT_CHECK
 #define CHANRT_CHECK 0
 #endif
+// What only a debug build does: one line in the room it happens in, nothing otherwise.
+#if CHANRT_DEBUG
+#define CHANRT__IF_DEBUG(...) __VA_ARGS__
+#pragma push_macro("chanrt_task_sleep")
+#pragma push_macro("chanrt_wg_wait")
+#pragma push_macro("chanrt_wg_wait_timeout")
+#undef chanrt_task_sleep
+#undef chanrt_wg_wait
+#undef chanrt_wg_wait_timeout
+#else
+#define CHANRT__IF_DEBUG(...)
+#endif
 // The post-switch store is made by C code where the switch is not ours to extend.
 #define CHANRT__COMMIT_IN_C (CHANRT_UCONTEXT || CHANRT__ASAN || CHANRT__TSAN)
 #if CHANRT__COMMIT_IN_C || CHANRT__FIBERS
@@ -1881,6 +1926,43 @@ and compile with -DCHANRT_UCONTEXT=1"
 #define CHANRT_FREE(p) free(p)
 #else
 #error "chanrt.h: define all of CHANRT_MALLOC, CHANRT_REALLOC, CHANRT_FREE, or none"
+#endif
+
+// The tables of debug builds. Their functions are weak: a program may have them already. A file
+// that includes stb_ds.h with STB_DS_IMPLEMENTATION does so before this implementation.
+#if CHANRT_DEBUG
+#ifndef __has_include
+#error "chanrt.h: CHANRT_DEBUG needs a compiler with __has_include"
+#elif __has_include(<stb/stb_ds.h>)
+#define CHANRT__STB_DS <stb/stb_ds.h>
+#elif __has_include(<stb_ds.h>)
+#define CHANRT__STB_DS <stb_ds.h>
+#else
+#error "chanrt.h: CHANRT_DEBUG needs stb_ds.h on the include path (Debian: libstb-dev)"
+#endif
+#ifndef STB_DS_IMPLEMENTATION
+#define STB_DS_IMPLEMENTATION
+#pragma weak stbds_rand_seed
+#pragma weak stbds_hash_bytes
+#pragma weak stbds_hash_string
+#pragma weak stbds_stralloc
+#pragma weak stbds_strreset
+#pragma weak stbds_arrgrowf
+#pragma weak stbds_arrfreef
+#pragma weak stbds_hmfree_func
+#pragma weak stbds_hmget_key
+#pragma weak stbds_hmget_key_ts
+#pragma weak stbds_hmput_default
+#pragma weak stbds_hmput_key
+#pragma weak stbds_hmdel_key
+#pragma weak stbds_shmode_func
+#include CHANRT__STB_DS
+#undef STB_DS_IMPLEMENTATION
+#else
+#include CHANRT__STB_DS
+#endif
+#pragma push_macro("typeof")
+#define typeof __typeof__ // what its macros say, and a strict gcc does not know
 #endif
 
 // A test build makes the named call fail by defining CHANRT__FAULT.
@@ -2065,6 +2147,9 @@ struct chanrt__os_thread {
     struct chanrt__os_thread *turn_next;
     uint32_t *a_commit;   // CHANRT__COMMIT_IN_C: the word to clear after the switch
     struct chanrt__ctx *from; // likewise: the context that was left
+#if CHANRT_DEBUG
+    const chanrt_x_site *at;  // of the last call that noted its place, on an ordinary thread
+#endif
 };
 
 static _Thread_local struct chanrt__os_thread chanrt__os_thread;
@@ -2397,6 +2482,38 @@ static void chanrt__os_thread_setup(int index) {
     (void)index;
 #endif
 }
+
+#if CHANRT_DEBUG
+// The system's number of the calling thread; 0: it has none.
+static int chanrt__os_thread_number(void) {
+#if CHANRT__LINUX
+    return (int)syscall(SYS_gettid);
+#else
+    return 0;
+#endif
+}
+
+// Processor time that thread has had, and whether it sleeps in the kernel. False: cannot be told.
+static bool chanrt__os_thread_look(int number, int64_t *time, bool *asleep) {
+#if CHANRT__LINUX
+    enum { OF_THREAD = 6 }; // how Linux makes a clock's number of a thread's
+    struct timespec t;
+    char path[64], state = 0;
+    if (clock_gettime((int)((~(unsigned)number << 3) | OF_THREAD), &t) != 0) return false;
+    *time = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", number);
+    FILE *f = fopen(path, "r");
+    if (f == NULL) return false;
+    if (fscanf(f, "%*d (%*[^)]) %c", &state) != 1) state = 0;
+    fclose(f);
+    *asleep = state == 'S' || state == 'D';
+    return true;
+#else
+    (void)number, (void)time, (void)asleep;
+    return false;
+#endif
+}
+#endif
 
 // --- faults: the signals an access to a guard page raises
 
@@ -3021,6 +3138,9 @@ enum {
 };
 
 struct chanrt__stack {
+#if CHANRT_DEBUG
+    uint64_t mark;              // first: what runs over the first frame hits it, or its like
+#endif
     struct chanrt__stack *next; // on a free list
     char *low, *top;            // usable bytes; top is where frames start
     int class;
@@ -3070,6 +3190,28 @@ static int chanrt__stack_class_of(size_t size) {
     return -1;
 }
 
+#if CHANRT_DEBUG
+// Both ends of a stack are marked; the low one costs a page.
+static const uint64_t chanrt__stack_sign = 0xC4A27B0552D1E3A9u;
+
+static void chanrt__stack_mark(struct chanrt__stack *s) {
+    memcpy(s->low, &chanrt__stack_sign, sizeof chanrt__stack_sign);
+    memcpy(s->top, &chanrt__stack_sign, sizeof chanrt__stack_sign);
+}
+
+// Which end was written over, in words; NULL: none.
+#if CHANRT__ASAN
+__attribute__((no_sanitize("address")))
+#endif
+static const char *chanrt__stack_spoilt(const struct chanrt__stack *s) {
+    const volatile uint64_t *low = (const volatile uint64_t *)(const void *)s->low;
+    const volatile uint64_t *top = (const volatile uint64_t *)(const void *)s->top;
+    if (*low != chanrt__stack_sign) return "at its low end: it has overflowed";
+    if (*top != chanrt__stack_sign) return "above its first frame: a write past the end of a local";
+    return NULL;
+}
+#endif
+
 static void chanrt__stack_init(void) {
     for (int class = 0; class < CHANRT__STACK_CLASSES; class ++)
         pthread_mutex_init(&chanrt__stacks[class].mutex, NULL);
@@ -3115,6 +3257,7 @@ static struct chanrt__stack *chanrt__stack_carve_locked(int class) {
     size_t colour = 64 * (k->a_made % CHANRT__STACK_COLOURS);
     *s = (struct chanrt__stack){ .low = low, .top = (char *)s - colour, .class = class };
     chanrt__atom_add(&k->a_made, 1);
+    CHANRT__IF_DEBUG(chanrt__stack_mark(s);)
 #if CHANRT_VALGRIND
     VALGRIND_STACK_REGISTER(low, (char *)s);
 #endif
@@ -3709,9 +3852,13 @@ struct chanrt__task {
             struct chanrt__unwind *unwind; // valid with CHANRT__UNWINDS
         } run;
     } u CHANRT__ALIGNED(32);
+#if CHANRT_DEBUG
+    const chanrt_x_site *a_at;    // of the last call that noted its place
+    const chanrt_x_site *a_waits; // of the call it waits in, if that did
+#endif
 };
 enum { CHANRT__PINNED = 1, CHANRT__EXITED = 2, CHANRT__LARGE = 4, CHANRT__UNWINDS = 8 };
-#if defined(__LP64__) && !CHANRT_UCONTEXT && !CHANRT__ASAN && !CHANRT__FIBERS
+#if defined(__LP64__) && !CHANRT_UCONTEXT && !CHANRT__ASAN && !CHANRT__FIBERS && !CHANRT_DEBUG
 _Static_assert(sizeof(struct chanrt__task) == 160, "what a spawned task costs until it runs");
 #endif
 
@@ -4276,6 +4423,9 @@ struct chanrt__worker {
     uint32_t a_pinned_lock, a_pinned_len;
     struct chanrt__task *pinned_head, *pinned_tail;
     uint32_t *seen;                   // ticks of the others at the last look
+#if CHANRT_DEBUG
+    int a_number;                     // the system's of the thread
+#endif
 #if CHANRT_UCONTEXT
     ucontext_t base_uc, scratch_uc;
 #endif
@@ -4781,12 +4931,25 @@ CHANRT__INLINE void chanrt__sched_switch(struct chanrt__worker *w, struct chanrt
     chanrt__ctx_switch(from, to, word, dying);
 }
 
+#if CHANRT_DEBUG
+static void chanrt__sched_check_stack(const struct chanrt__task *t) {
+    const char *end = chanrt__stack_spoilt(t->stack);
+    if (end == NULL) return;
+    const chanrt_x_site *at = t->a_at != NULL ? t->a_at : t->a_site;
+    chanrt__fail_stop("task %llu \"%s\", spawned at %s:%d, has spoilt its stack of %zu bytes %s; "
+                      "last seen at %s:%d",
+                      (unsigned long long)t->a_id, t->a_name, t->a_site->file, t->a_site->line,
+                      chanrt__stack_size(t->stack->class), end, at->file, at->line);
+}
+#endif
+
 // Parks the task running on w; *word is cleared once its registers are saved: the lock of the one
 // thing it waits for, or its own a_on_cpu when several may wake it (model/park.pml). Returns
 // when it has been made ready, perhaps on another worker. Keeps errno.
 CHANRT__INLINE void chanrt__sched_park_plain(struct chanrt__worker *w, uint32_t *word) {
     struct chanrt__task *t = w->a_current;
     int error = *w->error;
+    CHANRT__IF_DEBUG(chanrt__sched_check_stack(t);)
     chanrt__atom_store(&w->a_parks, w->a_parks + 1);
     struct chanrt__task *next = chanrt__sched_pick(w);
     if (CHANRT__UNLIKELY(next == t)) { // woken already
@@ -4893,6 +5056,7 @@ static void chanrt__sched_free_task(struct chanrt__worker *w, struct chanrt__tas
 }
 
 static void chanrt__sched_finish(struct chanrt__worker *w, struct chanrt__task *t, int result) {
+    CHANRT__IF_DEBUG(chanrt__sched_check_stack(t);)
     if (t->flags & CHANRT__LARGE) CHANRT_FREE(t->u.run.large);
     if (t->end != NULL) t->end(t->end_object, result);
     chanrt__sched_free_task(w, t);
@@ -5462,6 +5626,7 @@ CHANRT__NOINLINE static void *chanrt__sched_worker_main(void *arg) {
     self->worker = w;
     w->error = &errno;
     w->exceptions = chanrt__os_exceptions();
+    CHANRT__IF_DEBUG(chanrt__atom_store(&w->a_number, chanrt__os_thread_number());)
     chanrt__atom_store(&w->a_slice, 16 * (uint32_t)chanrt__sched_short); // until shown otherwise
     w->now = chanrt_now();
     w->look_every = CHANRT__LOOK_EVERY;
@@ -5713,6 +5878,7 @@ static int chanrt__sched_make_task(struct chanrt__worker *w, struct chanrt__task
     t->flags = options != NULL && options->pinned ? CHANRT__PINNED : 0;
     t->stack = NULL;
     chanrt__atom_store(&t->a_site, site);
+    CHANRT__IF_DEBUG(chanrt__atom_store(&t->a_at, NULL); chanrt__atom_store(&t->a_waits, NULL);)
     t->entry = entry;
     t->end = how != NULL ? how->end : NULL;
     t->end_object = how != NULL ? how->object : NULL;
@@ -5811,9 +5977,217 @@ CHANRT_API const char *chanrt_task_name(void) {
     return w != NULL ? w->a_current->a_name : NULL;
 }
 
+#if CHANRT_DEBUG
+//------------------------------------------------------------------------------
+// >>debug    What a debug build knows: places, and channels alive or freed.
+//   uses    port fail atom os task sched
+//   owns    chanrt__debug: every channel made and not freed, and the last ones freed
+//   lock    its mutex, taken with nothing else but the pool's
+//   laws    A freed channel's block is kept until a thousand others were freed, so whoever uses
+//           it meets its mark. Nothing of this exists in a build without CHANRT_DEBUG: other
+//           rooms name it only in CHANRT__IF_DEBUG (tests/tools/debug_free.sh).
+//   tests   unit/debug.c
+//------------------------------------------------------------------------------
+
+enum { CHANRT__DEBUG_KEEP = 1024 };
+static const uint64_t chanrt__debug_alive = 0x616c697665206368u, chanrt__debug_dead = 0x64656164u;
+
+struct chanrt__debug_chan {
+    const chanrt_x_site *made, *freed; // NULL: not known
+    size_t elem, cap;
+    bool gone;
+};
+
+static struct {
+    pthread_mutex_t mutex;
+    struct {
+        const void *key;
+        struct chanrt__debug_chan value;
+    } *chans;                          // stb_ds map
+    struct {
+        const void *chan;
+        void *block;
+    } kept[CHANRT__DEBUG_KEEP];        // ring: the last ones freed
+    uint32_t next;
+    struct {
+        const chanrt_x_site *key;
+        uint64_t value;
+    } *told;                           // stb_ds map: spawn places of tasks that hogged a worker
+} chanrt__debug = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+
+// The place of the call that is being made. NULL: its file is not compiled for debugging.
+static const chanrt_x_site *chanrt__debug_here(void) {
+    struct chanrt__os_thread *self = chanrt__os_self();
+    struct chanrt__worker *w = (struct chanrt__worker *)self->worker;
+    struct chanrt__task *t = w != NULL ? chanrt__atom_load(&w->a_current) : NULL;
+    return t != NULL ? chanrt__atom_load(&t->a_at) : self->at;
+}
+
+CHANRT_API void chanrt_x_at(const chanrt_x_site *site) {
+    struct chanrt__os_thread *self = chanrt__os_self();
+    struct chanrt__worker *w = (struct chanrt__worker *)self->worker;
+    struct chanrt__task *t = w != NULL ? chanrt__atom_load(&w->a_current) : NULL;
+    if (t != NULL) chanrt__atom_store(&t->a_at, site);
+    else self->at = site;
+}
+
+// Whether calls that wait for this reason note their places.
+static bool chanrt__debug_places(enum chanrt__reason reason) {
+    return reason == CHANRT__WAIT_SEND || reason == CHANRT__WAIT_RECV ||
+           reason == CHANRT__WAIT_SELECT || reason == CHANRT__WAIT_SELECT_NONE ||
+           reason == CHANRT__WAIT_SLEEP || reason == CHANRT__WAIT_GROUP;
+}
+
+static void chanrt__debug_waits(struct chanrt__task *t, enum chanrt__reason reason) {
+    chanrt__atom_store(&t->a_waits, chanrt__debug_places(reason) ? t->a_at : NULL);
+}
+
+static const char *chanrt__debug_place(char text[256], const chanrt_x_site *site) {
+    if (site == NULL) return "a place unknown";
+    snprintf(text, 256, "%s:%d", site->file, site->line);
+    return text;
+}
+
+// Who is calling, for the end of a sentence.
+static const char *chanrt__debug_who(char text[256]) {
+    struct chanrt__worker *w = chanrt__sched_self();
+    struct chanrt__task *t = w != NULL ? chanrt__atom_load(&w->a_current) : NULL;
+    if (t == NULL) return "a thread of the program's own";
+    snprintf(text, 256, "task %llu \"%s\" spawned at %s:%d", (unsigned long long)t->a_id,
+             t->a_name, t->a_site->file, t->a_site->line);
+    return text;
+}
+
+// --- channels
+
+static void chanrt__debug_alive_at(uint64_t *a_mark) {
+    chanrt__atom_store(a_mark, chanrt__debug_alive);
+}
+
+static void chanrt__debug_made(const void *chan) {
+    struct chanrt__debug_chan made = { NULL, NULL, 0, 0, false };
+    pthread_mutex_lock(&chanrt__debug.mutex);
+    stbds_hmput(chanrt__debug.chans, chan, made);
+    pthread_mutex_unlock(&chanrt__debug.mutex);
+}
+
+// By a call of the program's, not by a timer.
+static void chanrt__debug_made_here(const void *chan, size_t elem, size_t cap) {
+    struct chanrt__debug_chan made = { chanrt__debug_here(), NULL, elem, cap, false };
+    pthread_mutex_lock(&chanrt__debug.mutex);
+    stbds_hmput(chanrt__debug.chans, chan, made);
+    pthread_mutex_unlock(&chanrt__debug.mutex);
+}
+
+// The last reference goes here and now; selects may have yet to leave.
+static void chanrt__debug_dropped(const void *chan) {
+    pthread_mutex_lock(&chanrt__debug.mutex);
+    ptrdiff_t i = stbds_hmgeti(chanrt__debug.chans, chan);
+    if (i >= 0) chanrt__debug.chans[i].value.freed = chanrt__debug_here();
+    pthread_mutex_unlock(&chanrt__debug.mutex);
+}
+
+// Keeps the block of a channel that is freed, and returns one that was kept for long.
+static void *chanrt__debug_freed(const void *chan, uint64_t *a_mark, void *block) {
+    chanrt__atom_store(a_mark, chanrt__debug_dead);
+    pthread_mutex_lock(&chanrt__debug.mutex);
+    uint32_t at = chanrt__debug.next++ % CHANRT__DEBUG_KEEP;
+    void *old = chanrt__debug.kept[at].block;
+    if (old != NULL) (void)stbds_hmdel(chanrt__debug.chans, chanrt__debug.kept[at].chan);
+    chanrt__debug.kept[at].chan = chan;
+    chanrt__debug.kept[at].block = block;
+    struct chanrt__debug_chan gone = stbds_hmget(chanrt__debug.chans, chan);
+    gone.gone = true; // a context's was not in the table
+    stbds_hmput(chanrt__debug.chans, chan, gone);
+    pthread_mutex_unlock(&chanrt__debug.mutex);
+    return old;
+}
+
+// Lets go of what is kept, at a shutdown.
+static void chanrt__debug_release(void) {
+    for (uint32_t at = 0; at < CHANRT__DEBUG_KEEP; at++) {
+        pthread_mutex_lock(&chanrt__debug.mutex);
+        void *old = chanrt__debug.kept[at].block;
+        if (old != NULL) (void)stbds_hmdel(chanrt__debug.chans, chanrt__debug.kept[at].chan);
+        chanrt__debug.kept[at].block = NULL;
+        pthread_mutex_unlock(&chanrt__debug.mutex);
+        if (old != NULL) CHANRT_FREE(old);
+    }
+}
+
+__attribute__((noreturn))
+static void chanrt__debug_stop(const void *chan) {
+    char made[256], freed[256], here[256], who[256];
+    struct chanrt__debug_chan known = { NULL, NULL, 0, 0, false };
+    pthread_mutex_lock(&chanrt__debug.mutex);
+    ptrdiff_t i = stbds_hmgeti(chanrt__debug.chans, chan);
+    if (i >= 0) known = chanrt__debug.chans[i].value;
+    pthread_mutex_unlock(&chanrt__debug.mutex);
+    const chanrt_x_site *at = chanrt__debug_here();
+    const char *call = at != NULL ? at->name : "a call";
+    chanrt__debug_place(here, at);
+    if (!known.gone)
+        chanrt__fail_stop("%s at %s: %p is not a channel; in %s", call,
+                          chanrt__debug_place(here, at), chan, chanrt__debug_who(who));
+    chanrt__fail_stop("%s at %s: the channel %p was freed at %s, it was made at %s; in %s", call,
+                      chanrt__debug_place(here, at), chan, chanrt__debug_place(freed, known.freed),
+                      chanrt__debug_place(made, known.made), chanrt__debug_who(who));
+}
+
+static void chanrt__debug_use(const void *chan, const uint64_t *a_mark) {
+    if (CHANRT__UNLIKELY(chanrt__atom_load(a_mark) != chanrt__debug_alive))
+        chanrt__debug_stop(chan);
+}
+
+static void chanrt__debug_tell_made(FILE *f, const void *chan) {
+    char place[256];
+    pthread_mutex_lock(&chanrt__debug.mutex);
+    ptrdiff_t i = stbds_hmgeti(chanrt__debug.chans, chan);
+    if (i >= 0)
+        fprintf(f, ", made at %s", chanrt__debug_place(place, chanrt__debug.chans[i].value.made));
+    pthread_mutex_unlock(&chanrt__debug.mutex);
+}
+
+// At exit: channels that nobody freed, by the place they were made at.
+__attribute__((destructor)) static void chanrt__debug_report(void) {
+    struct {
+        const chanrt_x_site *key;
+        uint64_t value;
+    } *places = NULL;
+    char text[256];
+    pthread_mutex_lock(&chanrt__debug.mutex);
+    for (ptrdiff_t i = 0; i < stbds_hmlen(chanrt__debug.chans); i++) {
+        const struct chanrt__debug_chan *c = &chanrt__debug.chans[i].value;
+        if (c->gone) continue;
+        uint64_t before = stbds_hmget(places, c->made);
+        stbds_hmput(places, c->made, before + 1);
+    }
+    for (ptrdiff_t i = 0; i < stbds_hmlen(places); i++)
+        chanrt__fail_say("%llu channel%s never freed, made %s%s",
+                         (unsigned long long)places[i].value,
+                         places[i].value == 1 ? " was" : "s were",
+                         places[i].key != NULL ? "at " : "by a timer, or at ",
+                         chanrt__debug_place(text, places[i].key));
+    stbds_hmfree(places);
+    stbds_hmfree(chanrt__debug.chans);
+    stbds_hmfree(chanrt__debug.told);
+    pthread_mutex_unlock(&chanrt__debug.mutex);
+}
+
+// --- hogs: each spawn place is told of once
+
+static bool chanrt__debug_tell_once(const chanrt_x_site *site) {
+    pthread_mutex_lock(&chanrt__debug.mutex);
+    uint64_t before = stbds_hmget(chanrt__debug.told, site);
+    stbds_hmput(chanrt__debug.told, site, before + 1);
+    pthread_mutex_unlock(&chanrt__debug.mutex);
+    return before == 0;
+}
+#endif
+
 //------------------------------------------------------------------------------
 // >>wait    One record for everything that waits.
-//   uses    port atom os list task det sched
+//   uses    port atom os list task det sched debug
 //   owns    the claim word of a wait; queues belong to the object whose lock guards them
 //   laws    W1 a waiter is in a queue exactly while its owner may still be woken through
 //           it, or was claimed elsewhere and has not left yet. W2 one claim wins a wait,
@@ -6044,6 +6418,7 @@ CHANRT__NOINLINE static bool chanrt__wait_block_outside(struct chanrt__wait *wai
                                                         enum chanrt__reason reason,
                                                         const void *object) {
     struct chanrt__os_thread *self = (struct chanrt__os_thread *)(wait->owner & ~(uintptr_t)1);
+    CHANRT__IF_DEBUG(if (!chanrt__debug_places(reason)) self->at = NULL;)
     self->reason = (int)reason; // read once it is on the list
     self->object = object;
     if (!wait->shared) chanrt__os_unlock(lock);
@@ -6067,6 +6442,7 @@ CHANRT__INLINE bool chanrt__wait_block_here(struct chanrt__wait *wait, uint32_t 
     chanrt__atom_store(&t->u.run.a_object, (void *)(uintptr_t)object);
     chanrt__atom_store(&t->u.run.a_since, w->now);
     t->u.run.wait = wait;
+    CHANRT__IF_DEBUG(chanrt__debug_waits(t, reason);)
     chanrt__atom_store(&t->a_reason, (uint8_t)reason);
     if (deadline != CHANRT__FOREVER) {
         timer.node.linked = false;
@@ -6120,7 +6496,7 @@ CHANRT_API void chanrt_task_sleep(int64_t ns) {
 
 //------------------------------------------------------------------------------
 // >>chan    Channels: one lock, one ring, two queues of waiters.
-//   uses    port fail atom os ctx sched wait
+//   uses    port fail atom os ctx sched debug wait
 //   owns    struct chanrt__chan; no other room writes its fields but >>timer's one value
 //   lock    a_lock; never two at once; held over a park only for the switch to release it
 //   laws    C1 count <= cap. C2 a value in the buffer: no unclaimed receiver waits.
@@ -6144,6 +6520,9 @@ struct chanrt__chan {
     struct chanrt_chan_timer *timer; // of chan_after: freed with the channel
     void (*freed)(struct chanrt__chan *c); // upward: the last reference is gone, before the end
     void *block;             // what the allocator gets back when the channel is destroyed
+#if CHANRT_DEBUG
+    uint64_t a_mark;         // alive, or freed and kept for a while
+#endif
 };
 
 enum chanrt__step {
@@ -6155,6 +6534,7 @@ enum chanrt__step {
 
 static struct chanrt__chan *chanrt__chan_of(const volatile void *ch) {
     struct chanrt__chan *c = (struct chanrt__chan *)(uintptr_t)ch;
+    CHANRT__IF_DEBUG(if (c != NULL) chanrt__debug_use(c, &c->a_mark);)
     return c;
 }
 
@@ -6439,7 +6819,9 @@ static inline bool chanrt__chan_may_send(struct chanrt__chan *c) {
 }
 
 static void chanrt__chan_destroy(struct chanrt__chan *c) {
-    CHANRT_FREE(c->block);
+    void *block = c->block;
+    CHANRT__IF_DEBUG(block = chanrt__debug_freed(c, &c->a_mark, block);)
+    CHANRT_FREE(block);
 }
 
 static void chanrt__chan_free(struct chanrt__chan *c) {
@@ -6501,6 +6883,7 @@ static bool chanrt__chan_drop(struct chanrt__chan *c) {
     if (refs == 0 || refs > UINT32_MAX / 2)
         chanrt__fail_stop("chan_free: the channel %p has no reference left", (void *)c);
     if (refs != 1) return false;
+    CHANRT__IF_DEBUG(chanrt__debug_dropped(c);)
     chanrt__chan_close(c);
     return true;
 }
@@ -6515,6 +6898,7 @@ static void chanrt__chan_init(struct chanrt__chan *c, size_t elem, size_t cap, v
     c->size = elem * cap;
     c->ring = (unsigned char *)ring;
     c->block = block;
+    CHANRT__IF_DEBUG(chanrt__debug_alive_at(&c->a_mark);)
 }
 
 // One block: the header on a cache line of its own, then the ring, aligned for its elements.
@@ -6527,11 +6911,14 @@ static struct chanrt__chan *chanrt__chan_make(size_t elem, size_t align, size_t 
     if (block == NULL) return NULL;
     char *at = (char *)(((uintptr_t)block + align - 1) & ~(uintptr_t)(align - 1));
     chanrt__chan_init((struct chanrt__chan *)at, elem, cap, at + head, block);
+    CHANRT__IF_DEBUG(chanrt__debug_made(at);)
     return (struct chanrt__chan *)at;
 }
 
 CHANRT_API void *chanrt_x_chan_make(size_t elem, size_t align, size_t cap) {
-    return chanrt__chan_make(elem, align, cap);
+    void *ch = chanrt__chan_make(elem, align, cap);
+    CHANRT__IF_DEBUG(if (ch != NULL) chanrt__debug_made_here(ch, elem, cap);)
+    return ch;
 }
 
 // The same in the deterministic mode, out of the way of the others.
@@ -9249,7 +9636,7 @@ static void chanrt__signal_shutdown(void) {
 
 //------------------------------------------------------------------------------
 // >>inside    Looking at a running program.
-//   uses    port fail atom os stack task sched wait chan
+//   uses    port fail atom os stack task sched debug wait chan
 //   laws    What is looked at may change and go meanwhile: whatever a task's own record does not
 //           hold is read by the kernel (chanrt__os_peek), and believed only if the task was seen
 //           in the same wait before and after. Nothing is allocated but address space.
@@ -9278,6 +9665,7 @@ struct chanrt__inside_seen {
     const void *object;
     int64_t since;
     size_t used, size;            // bytes of stack; size 0: it has none, or it is not known
+    const chanrt_x_site *at;      // of the call it waits in; NULL: it noted none
     int cases;                    // of a select
     struct {
         const void *object;
@@ -9369,6 +9757,7 @@ static bool chanrt__inside_look(struct chanrt__task *t, struct chanrt__inside_se
         e->running = e->reason == CHANRT__NOT_WAITING && chanrt__inside_running(t);
         if (e->reason == CHANRT__NOT_WAITING) return true;
         e->since = seen.u.run.a_since;
+        CHANRT__IF_DEBUG(e->at = seen.a_waits;)
         if (tries == 3) return true; // it comes and goes: without its object
         e->object = seen.u.run.a_object;
         if (e->reason == CHANRT__WAIT_SELECT) chanrt__inside_cases(seen.u.run.wait, e);
@@ -9386,6 +9775,7 @@ static void chanrt__inside_look_thread(struct chanrt__os_thread *t, struct chanr
     e->reason = t->reason;
     e->object = t->object;
     e->since = t->since;
+    CHANRT__IF_DEBUG(e->at = t->at;)
 }
 
 // --- who waits for what
@@ -9520,6 +9910,7 @@ static void chanrt__inside_state(FILE *f, struct chanrt__inside_view *v,
     fprintf(f, "[%s", chanrt__task_reasons[e->reason]);
     chanrt__inside_operand(f, v, e);
     fprintf(f, ", %.3f s]", chanrt__inside_age(e->since));
+    if (e->at != NULL) fprintf(f, " in %s at %s:%d,", e->at->name, e->at->file, e->at->line);
 }
 
 static void chanrt__inside_print(FILE *f, struct chanrt__inside_view *v,
@@ -9559,8 +9950,10 @@ static void chanrt__inside_print_channels(FILE *f, struct chanrt__inside_view *v
         if (listed++ == 0) fputs("channels waited for:\n", f);
         fputs("chan", f);
         chanrt__inside_chan(f, o->object, 0);
-        fprintf(f, ": %u senders, %u receivers, %u selects wait\n", o->waiting[1], o->waiting[0],
+        fprintf(f, ": %u senders, %u receivers, %u selects wait", o->waiting[1], o->waiting[0],
                 o->selects);
+        CHANRT__IF_DEBUG(chanrt__debug_tell_made(f, o->object);)
+        fputc('\n', f);
     }
     if (left > 0) fprintf(f, "and %d more\n", left);
 }
@@ -9690,12 +10083,13 @@ CHANRT_API int chanrt_worker_stats(int worker, chanrt_worker_statistics *s) {
 }
 
 //------------------------------------------------------------------------------
-// >>watch    A thread that only looks: a dump when a signal asks for one.
-//   uses    port fail atom os sched inside
+// >>watch    A thread that only looks: a dump when a signal asks for one, and in a debug build
+//            tasks that keep their worker for too long.
+//   uses    port fail atom os task sched debug inside
 //   owns    chanrt__watch
 //   laws    It runs only when somebody asked for it, and wakes nobody, so the deadlock detector
 //           does not count it (a_helpers). The signal's handler does nothing but ring.
-//   tests   spec/inside.c
+//   tests   spec/inside.c unit/debug.c
 //------------------------------------------------------------------------------
 
 static struct {
@@ -9704,12 +10098,71 @@ static struct {
     int signal;    // 0: none
 } chanrt__watch;
 
+#if CHANRT_DEBUG
+enum { CHANRT__WATCH_SLOW = CHANRT__ASAN || CHANRT__TSAN || CHANRT_VALGRIND ? 20 : 1 };
+static const int64_t chanrt__watch_most = 10 * CHANRT__WATCH_SLOW * CHANRT_MILLISECOND;
+
+// What a worker was at when last looked at.
+struct chanrt__watch_seen {
+    uint64_t points;    // scheduling points passed
+    int64_t since, time; // the clock and the thread's processor time then
+    int asleep;         // looks in a row that found the thread asleep in the kernel
+    bool told;
+};
+
+static void chanrt__watch_tell(struct chanrt__task *t, int64_t ns, bool asleep) {
+    struct chanrt__inside_seen e;
+    const chanrt_x_site *at = chanrt__atom_load(&t->a_at);
+    char seen[512] = "";
+    if (!chanrt__inside_look(t, &e) || !chanrt__debug_tell_once(e.site)) return;
+    if (at != NULL)
+        snprintf(seen, sizeof seen, "; last seen in %s at %s:%d", at->name, at->file, at->line);
+    chanrt__fail_say("task %llu \"%s\" spawned at %s:%d has %s for %lld ms, and its worker can run "
+                     "nobody else%s",
+                     (unsigned long long)e.id, e.name, e.site->file, e.site->line,
+                     asleep ? "been in a system call" : "run without a scheduling point",
+                     (long long)(ns / CHANRT_MILLISECOND), seen);
+}
+
+// A task that used the processor for 10 ms without a scheduling point, or has been asleep in the
+// kernel for as long. Processor time, because a worker the system does not run is not to blame.
+static void chanrt__watch_look(struct chanrt__worker *w, struct chanrt__watch_seen *seen) {
+    int64_t now = chanrt_now(), time = now;
+    bool asleep = false;
+    struct chanrt__task *t = chanrt__atom_load(&w->a_current);
+    uint64_t points = chanrt__atom_load(&w->a_switches) + chanrt__atom_load(&w->a_parks) +
+                      chanrt__atom_load(&w->a_tick);
+    int number = chanrt__atom_load(&w->a_number);
+    if (number != 0) chanrt__os_thread_look(number, &time, &asleep);
+    if (t == NULL || points != seen->points) {
+        *seen = (struct chanrt__watch_seen){ points, now, time, 0, false };
+        return;
+    }
+    seen->asleep = asleep ? seen->asleep + 1 : 0;
+    bool hog = time - seen->time >= chanrt__watch_most;
+    bool gone = seen->asleep > 1 && now - seen->since >= chanrt__watch_most;
+    if (seen->told || (!hog && !gone)) return;
+    seen->told = true;
+    chanrt__watch_tell(t, hog ? time - seen->time : now - seen->since, !hog);
+}
+
+static int chanrt__watch_round(void) {
+    static struct chanrt__watch_seen seen[CHANRT__MAX_WORKERS];
+    for (int i = 0; i < chanrt__pool.count; i++)
+        chanrt__watch_look(&chanrt__pool.workers[i], &seen[i]);
+    return (int)(chanrt__watch_most / 4 / CHANRT_MILLISECOND);
+}
+#endif
+
 static void *chanrt__watch_main(void *arg) {
+    int ms = -1; // until the next look
     (void)arg;
     chanrt__os_self()->aside = true;
-    chanrt__os_unblock(chanrt__watch.signal);
+    if (chanrt__watch.signal != 0) chanrt__os_unblock(chanrt__watch.signal);
     while (chanrt__atom_load_acq(&chanrt__pool.a_helpers) > 0) { // [watch]
-        if (chanrt__os_bell_wait(-1) != chanrt__watch.signal) continue;
+        CHANRT__IF_DEBUG(ms = chanrt__watch_round();)
+        int rung = chanrt__os_bell_wait(ms);
+        if (rung == 0 || rung != chanrt__watch.signal) continue;
         fputs("chanrt: dump on a signal\n", stderr);
         chanrt_dump(stderr);
         fflush(stderr);
@@ -9720,23 +10173,24 @@ static void *chanrt__watch_main(void *arg) {
 // Called at the end of the pool's start.
 static void chanrt__watch_start_locked(void) {
     int sig = chanrt__os_signal_named(getenv("CHANRT_DUMP_SIGNAL"));
-    if (sig == 0 || !chanrt__os_bell_open()) return;
+    if ((sig == 0 && !CHANRT_DEBUG) || !chanrt__os_bell_open()) return;
     chanrt__watch.signal = sig;
     chanrt__atom_store_rel(&chanrt__pool.a_helpers, 1); // [watch]
     int err = chanrt__os_thread_start(&chanrt__watch.thread, chanrt__watch_main, NULL);
     chanrt__watch.running = err == 0;
     if (err == 0) {
-        chanrt__os_bell_hang(sig);
+        if (sig != 0) chanrt__os_bell_hang(sig);
         return;
     }
     chanrt__atom_store_rel(&chanrt__pool.a_helpers, 0); // [watch]
     chanrt__os_bell_close();
-    chanrt__fail_say("no thread to write dumps: %s", strerror(err));
+    chanrt__fail_say("no thread to watch the others: %s", strerror(err));
 }
 
+// Before the workers go, whom it looks at.
 static void chanrt__watch_stop(void) {
     if (!chanrt__watch.running) return;
-    chanrt__os_bell_take(chanrt__watch.signal);
+    if (chanrt__watch.signal != 0) chanrt__os_bell_take(chanrt__watch.signal);
     chanrt__atom_store_rel(&chanrt__pool.a_helpers, 0); // [watch] 1 to 0: the thread leaves
     chanrt__os_ring(0, NULL, NULL);
     pthread_join(chanrt__watch.thread, NULL);
@@ -9746,7 +10200,8 @@ static void chanrt__watch_stop(void) {
 
 //------------------------------------------------------------------------------
 // >>rt    Starting and shutting down, as the program sees it.
-//   uses    port fail atom os stack poll task det sched wait sync fd blocking signal inside watch
+//   uses    port fail atom os stack poll task det sched debug wait sync fd blocking signal
+//   uses    inside watch
 //   tests   spec/runtime.c spec/seed.c
 //------------------------------------------------------------------------------
 
@@ -9829,6 +10284,7 @@ static void chanrt__rt_reclaim(struct chanrt__task *t) {
 
 CHANRT_API int chanrt_shutdown(int64_t timeout) {
     if (chanrt__sched_self() != NULL) return EDEADLK;
+    CHANRT__IF_DEBUG(chanrt__debug_release();)
     chanrt__sched_refuse_child();
     chanrt__sched_point();
     pthread_mutex_lock(&chanrt__pool.life); // a second caller finds it done
@@ -9861,6 +10317,7 @@ CHANRT_API int chanrt_shutdown(int64_t timeout) {
     chanrt__atom_store_rel(&chanrt__pool.a_running, 0); // [start]
     pthread_mutex_unlock(&chanrt__pool.mutex);
     pthread_mutex_unlock(&chanrt__pool.life);
+    CHANRT__IF_DEBUG(chanrt__debug_release();)
     return ended ? 0 : EBUSY;
 }
 
@@ -9874,6 +10331,13 @@ __attribute__((constructor)) static void chanrt__rt_init(void) {
 #undef pthread_mutex_lock
 #undef pthread_mutex_unlock
 #endif
+#if CHANRT_DEBUG
+#pragma pop_macro("typeof")
+#pragma pop_macro("chanrt_task_sleep")
+#pragma pop_macro("chanrt_wg_wait")
+#pragma pop_macro("chanrt_wg_wait_timeout")
+#endif
+
 #ifndef CHANRT_KEEP_ERRNO
 #pragma push_macro("errno")
 #undef errno

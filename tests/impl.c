@@ -16,7 +16,9 @@ void  test_free(void *p);
 #endif
 #include "../chanrt.h"
 
+#ifndef CHANRT__STB_DS    // a debug build has brought it
 #define STB_DS_IMPLEMENTATION
+#endif
 #include <stb/stb_ds.h>
 
 #include <stdatomic.h>
