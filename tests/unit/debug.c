@@ -45,7 +45,7 @@ CHILD(a_task_uses_a_freed_channel) {
     chan(int) ch = make_one();
     free_one(ch);
     go(uses_it_later, ch);
-    usleep(200000);
+    usleep(10000000); // ended before
     return 0;
 }
 
@@ -183,7 +183,7 @@ TASK(writes_past_its_local, chan(int), ch) {
 
 CHILD(a_local_is_overrun) {
     go(writes_past_its_local, make_one());
-    usleep(300000);
+    usleep(10000000);
     return 0;
 }
 
@@ -195,7 +195,7 @@ TASK(uses_all_of_its_stack) {
 
 CHILD(a_stack_is_used_up) {
     go(uses_all_of_its_stack);
-    usleep(300000);
+    usleep(10000000);
     return 0;
 }
 
@@ -223,9 +223,9 @@ TASK(is_polite) {
 CHILD(a_task_hogs_its_worker) {
     waitgroup wg = {0};
     chan(int) ch = make_one();
-    wg_go(&wg, hogs, ch, 120);
-    wg_go(&wg, hogs, ch, 120);
-    wg_go(&wg, naps_in_the_kernel, 120);
+    wg_go(&wg, hogs, ch, 500);
+    wg_go(&wg, hogs, ch, 500);
+    wg_go(&wg, naps_in_the_kernel, 500);
     wg_go(&wg, is_polite);
     wg_wait(&wg);
     chan_free(ch);
