@@ -3443,7 +3443,7 @@ static void chanrt__list_remove(struct chanrt__node **root, struct chanrt__node 
 //------------------------------------------------------------------------------
 
 enum {
-    CHANRT__POLL_END = 4,      // besides the directions: the other side is gone, or an error
+    CHANRT__POLL_END = 4,      // besides the directions: no more than this, or out of line
     CHANRT__POLL_BATCH = 128,  // events taken at a time
     CHANRT__POLL_NOTES = 4096, // registrations a worker has yet to look at again; a power of two
     CHANRT__POLL_REVIEW = 32   // of them it looks at in a row
@@ -3456,6 +3456,7 @@ struct chanrt__source {
     void (*fire)(struct chanrt__source *s, int directions); // upward; on a worker's base stack
     int fd;
     uint32_t a_interest; // directions the kernel was asked to watch
+    uint32_t a_kind;     // for >>fd; 0 again after each new registration
     uint32_t a_edges[2]; // events so far: to read, to write
 };
 
@@ -3557,9 +3558,11 @@ static int chanrt__poll_register_locked(struct chanrt__source *s, uint32_t direc
     int err = epoll_ctl(chanrt__poll.epoll, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, s->fd, &ev);
     if (err != 0 && errno == (known ? ENOENT : EEXIST)) {
         if (known) chanrt__atom_store(&chanrt__poll.a_careful, 1); // P3
+        chanrt__atom_store(&s->a_kind, 0);
         err = epoll_ctl(chanrt__poll.epoll, known ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, s->fd, &ev);
     }
     if (err != 0) return errno;
+    if (chanrt__atom_load(&s->a_interest) == 0) chanrt__atom_store(&s->a_kind, 0);
     chanrt__atom_store(&s->a_interest, directions);
     return 0;
 }
@@ -3600,7 +3603,7 @@ static int chanrt__poll_look(struct chanrt__poll_event *out, int64_t until) {
         out[count++].directions =
             (e & ~(uint32_t)EPOLLOUT ? CHANRT_IO_READ : 0) |
             (e & (EPOLLOUT | EPOLLHUP | EPOLLERR) ? CHANRT_IO_WRITE : 0) |
-            (e & (EPOLLRDHUP | EPOLLHUP | EPOLLERR) ? CHANRT__POLL_END : 0);
+            (e & (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI) ? CHANRT__POLL_END : 0);
     }
     errno = kept;
     return count;
@@ -3753,6 +3756,7 @@ static void chanrt__poll_forget(struct chanrt__source *s) {
     int kept = errno;
     pthread_mutex_lock(&chanrt__poll.mutex);
     chanrt__atom_store(&s->a_interest, 0);
+    chanrt__atom_store(&s->a_kind, 0);
     if (chanrt__poll_open()) chanrt__poll_forget_locked(s);
     pthread_mutex_unlock(&chanrt__poll.mutex);
     errno = kept;
@@ -7007,6 +7011,9 @@ CHANRT_API void *chanrt_x_chan_ref(const volatile void *ch) {
 //           come again; whoever looked before that gets ECANCELED, wherever it was. Who comes
 //           between that and close(2) is woken by an event made up afterwards.
 //           F3 woken means look again (P1).
+//           F4 a TCP socket that gave less than was asked for is empty until its next event:
+//           a read then waits without an attempt. Not after its end, an error or urgent data,
+//           which an earlier event may have told of; and were it wrong, P3 would tell.
 //   not     waking the first waiter only: one event can stand for two connections
 //   tests   unit/fd.c spec/io.c stress/io_storm.c model/io.pml
 //------------------------------------------------------------------------------
@@ -7016,9 +7023,11 @@ struct chanrt__fd {
     uint32_t a_lock;
     uint32_t a_closes;            // times this number was closed
     uint32_t a_plain;             // not a socket when last looked at: a hint
+    uint32_t a_drained;           // a_edges[0] when it was last found empty, if it is ALIVE
     struct chanrt_x_queue queue[2]; // to read, to write
 };
 
+enum { CHANRT__FD_ALIVE = 1, CHANRT__FD_OTHER = 2 }; // a_kind: TCP and no end seen; all else
 enum { CHANRT__FD_CHUNK = 1024, CHANRT__FD_CHUNKS = 4096 };
 static struct chanrt__fd *chanrt__fd_chunks[CHANRT__FD_CHUNKS];
 
@@ -7033,6 +7042,7 @@ static void chanrt__fd_fire(struct chanrt__source *s, int directions) {
     struct chanrt__fd *d = (struct chanrt__fd *)s;
     struct chanrt__waiter *first = NULL, *last = NULL;
     bool r = directions & CHANRT_IO_READ, w = directions & CHANRT_IO_WRITE;
+    if (directions & CHANRT__POLL_END) chanrt__atom_store(&s->a_kind, CHANRT__FD_OTHER);
     chanrt__os_lock(&d->a_lock);
     // [edge] whoever sees the new count looks at the descriptor after the event
     if (r) chanrt__atom_store_rel(&s->a_edges[0], chanrt__atom_load(&s->a_edges[0]) + 1);
@@ -7090,6 +7100,12 @@ static int chanrt__fd_begin(struct chanrt__fd_look *look, int fd) {
     look->edges[1] = chanrt__atom_load_acq(&look->d->source.a_edges[1]); // [edge]
     look->closes = chanrt__atom_load_acq(&look->d->a_closes); // [closes]
     return 0;
+}
+
+// Whether a read would find nothing (F4).
+static inline bool chanrt__fd_empty(const struct chanrt__fd_look *look) {
+    return chanrt__atom_load(&look->d->source.a_kind) == CHANRT__FD_ALIVE &&
+           chanrt__atom_load(&look->d->a_drained) == look->edges[0];
 }
 
 // Has the kernel watch the descriptor in these directions from now on. 0; EPERM: it is a file,
@@ -9284,6 +9300,27 @@ CHANRT__NOINLINE static ssize_t chanrt__io_try_connect(struct chanrt__io_call *c
     return -err;
 }
 
+// Notes whether a read has emptied a TCP socket (F4). The edges are those of before the read.
+CHANRT__NOINLINE static void chanrt__io_note(const struct chanrt__fd_look *look, int fd,
+                                             bool emptied) {
+    struct chanrt__fd *d = look->d;
+    uint32_t kind = chanrt__atom_load(&d->source.a_kind);
+    if (kind == CHANRT__FD_OTHER || !(chanrt__atom_load(&d->source.a_interest) & CHANRT_IO_READ))
+        return;
+    chanrt__atom_store(&d->a_drained, look->edges[0] - !emptied);
+#if CHANRT_EPOLL && defined(SO_PROTOCOL)
+    if (kind != 0) return;
+    int protocol = 0;
+    chanrt_socklen size = sizeof protocol;
+    bool tcp = getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 && protocol == 6;
+    // Only if no event has told of an end meanwhile.
+    chanrt__atom_cas_acqrel(&d->source.a_kind, 0, // [kind]
+                            tcp ? CHANRT__FD_ALIVE : CHANRT__FD_OTHER);
+#else
+    (void)fd;
+#endif
+}
+
 static ssize_t chanrt__io_try(struct chanrt__io_call *c, struct chanrt__fd *d) {
     switch (c->op) {
     case CHANRT__IO_ACCEPT: return chanrt__io_try_accept(c);
@@ -9312,13 +9349,16 @@ static ssize_t chanrt__io_run(struct chanrt__io_call *c, int64_t ns) {
     int64_t deadline = ns < 0 ? CHANRT__FOREVER : chanrt__os_deadline(ns);
     int events = c->op == CHANRT__IO_RECV || c->op == CHANRT__IO_ACCEPT ? CHANRT_IO_READ
                                                                        : CHANRT_IO_WRITE;
+    bool reads = c->op == CHANRT__IO_RECV && c->n > 0;
     struct chanrt__fd_look look;
     ssize_t r;
     chanrt__sched_point();
     for (;;) {
         r = -chanrt__fd_begin(&look, c->fd);
         if (r != 0) break;
-        r = chanrt__io_try(c, look.d);
+        bool empty = reads && ns != 0 && chanrt__fd_empty(&look);
+        r = empty ? -EAGAIN : chanrt__io_try(c, look.d);
+        if (reads && r > 0) chanrt__io_note(&look, c->fd, (size_t)r < c->n);
         bool elsewhere = r == CHANRT__IO_FILE;
         if (elsewhere) r = chanrt__io_elsewhere(c);
         if (r != -EAGAIN) break;
