@@ -132,5 +132,12 @@ for bug in UNLOCKFIRST NOCLAIM COUNTER NOLEAVE LATECLAIM NORELOCK BOTH; do
     check bug cond -DBUG_$bug
 done
 
+for scn in 1 2 3 4 5; do check ok io -DSCN=$scn; done
+for bug in FLAG LATESEEN NOCHECK ONE NOPOLL TRUST; do check bug io -DSCN=1 -DBUG_$bug; done
+for bug in FORGETLATE NOAFTER; do check bug io -DSCN=2 -DBUG_$bug; done
+for bug in CLOSEFIRST NOCLOSES TRUST; do check bug io -DSCN=3 -DBUG_$bug; done
+check bug io -DSCN=4 -DBUG_NOREVIEW
+check bug io -DSCN=5 -DBUG_NOCLAIM
+
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
