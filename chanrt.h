@@ -222,7 +222,7 @@ typedef struct chanrt_chan_case {
     void *x_ptr;
     int x_op;
     int x_place;
-    uint32_t x_version;
+    uint32_t x_version, x_closes;
     bool x_ready, x_io;
     int err; // after the call, for the case that ran: 0, or EPIPE; see chanrt_on_io
 } chanrt_chan_case;
@@ -822,7 +822,7 @@ static inline int chanrt_x_select_default(struct chanrt_x_select *s) {
 }
 
 static inline chanrt_chan_case chanrt_x_case(const volatile void *ch, const void *ptr, int op) {
-    chanrt_chan_case c = { ch, (void *)(uintptr_t)ptr, op, 0, 0, false, false, 0 };
+    chanrt_chan_case c = { ch, (void *)(uintptr_t)ptr, op, 0, 0, 0, false, false, 0 };
     return c;
 }
 
@@ -3439,7 +3439,7 @@ static void chanrt__list_remove(struct chanrt__node **root, struct chanrt__node 
 //           again: a wait that lasts has its registration looked at again, by the worker that
 //           noted it. The first one that was lost makes every wait renew its own from then on.
 //   not     EPOLLONESHOT, or EPOLL_CTL_MOD before each wait: a system call more per wait
-//   tests   unit/poll.c spec/io.c model/io.pml
+//   tests   unit/io.c spec/io.c model/io.pml
 //------------------------------------------------------------------------------
 
 enum {
@@ -7015,7 +7015,7 @@ CHANRT_API void *chanrt_x_chan_ref(const volatile void *ch) {
 //           a read then waits without an attempt. Not after its end, an error or urgent data,
 //           which an earlier event may have told of; and were it wrong, P3 would tell.
 //   not     waking the first waiter only: one event can stand for two connections
-//   tests   unit/fd.c spec/io.c stress/io_storm.c model/io.pml
+//   tests   unit/io.c spec/io.c stress/io_storm.c model/io.pml
 //------------------------------------------------------------------------------
 
 struct chanrt__fd {
@@ -7286,7 +7286,7 @@ static void chanrt__select_look(chanrt_chan_case *cases, int n) {
         k->err = ready < 0 ? -ready : 0;
         if (ready != 0) continue;
         k->x_version = look.edges[k->x_op == CHANRT_X_IO_WRITE];
-        k->err = (int)look.closes; // kept here, so that a case stays half a cache line
+        k->x_closes = look.closes;
     }
 }
 
@@ -7313,7 +7313,7 @@ static int chanrt__select_queue_io(chanrt_chan_case *cases, int n, struct chanrt
         if (!chanrt__select_is_io(k)) continue;
         struct chanrt__fd *d = chanrt__fd_get((int)(intptr_t)k->x_ptr, &none);
         bool writes = k->x_op == CHANRT_X_IO_WRITE;
-        struct chanrt__fd_look look = { d, { k->x_version, k->x_version }, (uint32_t)k->err };
+        struct chanrt__fd_look look = { d, { k->x_version, k->x_version }, k->x_closes };
         chanrt__os_lock(&d->a_lock);
         int err = chanrt__fd_check_locked(&look, chanrt__select_events(k));
         if (err == 0) chanrt__wait_enqueue(wait, &d->queue[writes], &d->a_lock, d, i);
@@ -8970,7 +8970,7 @@ CHANRT_API int chanrt_group_wait(chanrt_task_group *g) {
 //           are no reason for the deadlock detector to be silent, busy ones are.
 //           B3 the unlock of a job that is done is the helper's last touch of it.
 //   not     a condition variable for idle helpers (see >>os)
-//   tests   spec/blocking.c
+//   tests   unit/io.c spec/blocking.c
 //------------------------------------------------------------------------------
 
 struct chanrt__blocking_job { // on the stack of the task that waits
@@ -8989,7 +8989,7 @@ struct chanrt__blocking_helper {
     uint32_t a_wake;
 };
 
-static const int64_t chanrt__blocking_patience = 10000000000; // ns until an idle helper ends
+static int64_t chanrt__blocking_patience = 10000000000; // ns until an idle helper ends
 
 static struct {
     pthread_mutex_t mutex;
@@ -9174,7 +9174,7 @@ CHANRT_API int chanrt_task_blocking(void (*fn)(void *), void *arg) {
 //           I2 nothing about a descriptor is remembered that is not looked at again (a_plain
 //           is a hint), so a number that comes again is treated as what it is then.
 //   not     setting O_NONBLOCK on pipes and terminals: other processes share that flag
-//   tests   spec/io.c stress/io_storm.c
+//   tests   unit/io.c spec/io.c stress/io_storm.c stress/io_many.c
 //------------------------------------------------------------------------------
 
 enum chanrt__io_op { CHANRT__IO_RECV, CHANRT__IO_SEND, CHANRT__IO_ACCEPT, CHANRT__IO_CONNECT };
@@ -9490,7 +9490,7 @@ CHANRT_API int chanrt_x_io_resolve(chanrt_x_resolver *fn, int again, const char 
 //           a signal arrives whoever is left to take it.
 //           G3 a channel is told of its end before its memory goes: it is on the list or gone.
 //   not     signalfd alone: it needs the signal blocked in every thread, the program's too
-//   tests   spec/signals.c
+//   tests   unit/io.c spec/signals.c
 //------------------------------------------------------------------------------
 
 enum { CHANRT__SIGNAL_MOST = 64, CHANRT__SIGNAL_ROOM = 8 };
