@@ -78,6 +78,15 @@ var rows = []row{
 	{"sem_pair", permits, 1, 1, 0},
 	{"sem8of2", permits, 8, 2, 1},
 
+	{"ctx_cancel", ctxPairs, 0, 0, 0},
+	{"ctx_cancel_done", ctxPairs, 2, 0, 0},
+	{"ctx_timeout", ctxPairs, 1, 0, 0},
+	{"ctx_tree1000", ctxTree, 1000, 0, 0},
+	{"ctx_value5", ctxValues, 5, 0, 0},
+	{"ctx_err", ctxLooks, 0, 0, 0},
+	{"group_spawn", groups, 1000, 0, 0},
+	{"group_limit", groups, 1000, 0, 10},
+
 	{"timer_stop", timerStops, 0, 0, 0},
 	{"timeout_ready", timeouts, 0, 0, 0},
 	{"timeout_block", timeouts, 1, 0, 0},
