@@ -79,7 +79,7 @@ for path in examples/[0-9]*; do
     names+=("${name%.c}")
 done
 env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -s -k \
-    "${names[@]/#/$B/examples/}" "$B"/examples/{wordcount,top} 2>"$work/err" ||
+    "${names[@]/#/$B/examples/}" "$B"/examples/{wordcount,top,dupfinder} 2>"$work/err" ||
     verdict build "$(head -n 40 "$work/err")"
 for name in "${names[@]}"; do
     sources=(examples/"$name".c)
@@ -112,6 +112,39 @@ verdict 'top' "$(
         `'steals [0-9.]+[kM]?/s  wakes [0-9.]+[kM]?/s  stacks [0-9]+ [0-9.]+MB  '`
         `'\[((asleep|[0-9]+% [0-9]+)( \| )?)+\]$' "$work/out"
     [ "$(wc -l <"$work/out")" -ge 2 ] || echo 'fewer than two lines')"
+
+# Another: its checksums are sha256sum's, on a tree with sizes around every edge of a block; it
+# finds the copies, goes on past what it cannot read, and interrupted says what is done by then.
+tree=$work/tree
+mkdir -p "$tree"/deep/{er,below}
+for size in 0 1 55 56 57 63 64 65 119 120 1000 131071 131072 131073 400000; do
+    head -c $size /dev/urandom >"$tree/deep/$size"
+done
+cp "$tree/deep/1000" "$tree/deep/er/copy"
+cp "$tree/deep/1000" "$tree/another copy"
+(cd "$tree" && find . -type f | LC_ALL=C sort | tr '\n' '\0' | xargs -0 sha256sum) >"$work/want"
+dups() { (cd "$tree" && "$OLDPWD/$B/examples/dupfinder" "$@") >"$work/out" 2>"$work/err"; }
+for jobs in 1 3 16; do
+    dups --sums --jobs $jobs
+    verdict "dupfinder --jobs $jobs" "$(cmp "$work/want" "$work/out" 2>&1; cat "$work/err")"
+done
+printf '%s\n' '3 files of 1000 bytes:' '    ./another copy' '    ./deep/1000' '    ./deep/er/copy' \
+    '17 files, 15 different, 2000 bytes in copies' >"$work/want"
+dups
+verdict 'dupfinder, copies' "$(diff "$work/want" "$work/out"; cat "$work/err")"
+dups no-such-file .
+verdict 'dupfinder no-such-file' "$(
+    [ $? -eq 1 ] || echo 'exit status is not 1'
+    grep -q 'no-such-file: No such file' "$work/err" || echo 'not reported'
+    diff "$work/want" "$work/out")"
+(cd "$tree" && find . -type f -print0 | xargs -0 sha256sum) | LC_ALL=C sort >"$work/want"
+truncate -s 100G "$tree/deep/too large to read"
+(cd "$tree" && timeout -k 20 --preserve-status -s INT 1 "$OLDPWD/$B/examples/dupfinder" --sums) \
+    >"$work/out" 2>"$work/err"
+verdict 'dupfinder interrupted' "$(
+    [ $? -eq 130 ] || echo 'exit status is not 130'
+    grep -q 'interrupted: [0-9]* of the 18 files' "$work/err" || cat "$work/err"
+    LC_ALL=C sort "$work/out" | comm -23 - "$work/want" | sed 's/^/not a checksum: /')"
 
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]
