@@ -24,8 +24,8 @@ export PREFIX DESTDIR B CC STD STDXX OPT FLAGS LIBS WARN SECS SEED
 
 .SECONDARY:
 .SECONDEXPANSION:
-.PHONY: help demo test examples tour matrix matrix-full stress bench model mutants lint install \
-    uninstall clean
+.PHONY: help demo test examples tour matrix matrix-full stress bench bench-gate bench-plots \
+    bench-peers bench-scale model mutants lint install uninstall clean
 
 help:       ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -62,6 +62,21 @@ stress: need-test
 
 bench:      ## beside Go where go is installed
 	@tests/bench/run.sh
+
+bench-gate: ## instructions, locked ones, system calls, page faults an operation
+bench-gate: need-demo
+	$(NEED) valgrind
+	@tests/bench/gate.sh
+
+bench-plots: ## SVG of what the last bench measured
+	$(NEED) gnuplot
+	@tests/bench/plots.sh
+
+bench-peers: ## bench with peers given as NECO=dir LIBDILL=dir, too
+	@NECO="$(NECO)" LIBDILL="$(LIBDILL)" tests/bench/run.sh
+
+bench-scale: ## some rows with 1 to 16 workers
+	@tests/bench/scale.sh
 
 model:      ## check the protocols with Spin
 	$(NEED) spin

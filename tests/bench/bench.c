@@ -1,4 +1,4 @@
-// bench ROW [N] - runs one row once and prints: row ns/op cpu-ns/op peak-rss-KiB checksum.
+// bench ROW [N] - runs one row once and prints: row ns/op cpu-ns/op peak-rss-KiB checksum faults.
 // Without N the size is the one in rows.def; without arguments the rows are listed.
 #define CHANRT_IMPLEMENTATION
 #include "bench.h"
@@ -129,7 +129,9 @@ int main(int argc, char **argv) {
         wg_wait(&wg);
     }
     double value = b.value > 0 || b.value < 0 ? b.value : (double)b.wall / b.ops;
-    printf("%s %.2f %.2f %lld %llu\n", r->name, value, (double)b.cpu / b.ops,
-           (long long)status_kib("VmHWM:"), (unsigned long long)sum);
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    printf("%s %.2f %.2f %lld %llu %ld\n", r->name, value, (double)b.cpu / b.ops,
+           (long long)status_kib("VmHWM:"), (unsigned long long)sum, u.ru_minflt);
     return 0;
 }

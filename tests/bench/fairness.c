@@ -1,6 +1,9 @@
 // Fairness: speed must not be bought by starving somebody. And the way in from outside.
 #include "bench.h"
 
+#include <pthread.h>
+#include <time.h>
+
 TASK(echo, chan_receiver(int64_t), in, chan_sender(int64_t), out, waitgroup *, wg) {
     chan_range(int64_t, v, in) chan_send(out, v + 1);
     wg_done(wg);
@@ -32,15 +35,90 @@ static void partner_stop(struct partner *p) {
     chan_free(p->back);
 }
 
+struct foreigner {
+    struct bench  *b;
+    struct partner p;
+    uint64_t       sum;
+};
+
+static void *foreign_trips(void *arg) {
+    struct foreigner *f = arg;
+    bench_begin(f->b);
+    for (int64_t i = 0; i < f->b->n; i++) f->sum += partner_trip(&f->p, i);
+    bench_end(f->b);
+    return NULL;
+}
+
+static void *foreign_echo(void *arg) {
+    struct foreigner *f = arg;
+    chan_range(int64_t, v, f->p.there) chan_send(f->p.back, v + 1);
+    wg_done(&f->p.wg);
+    return NULL;
+}
+
+// foreign: n round trips of the main thread (a = 0) or another one (1) with a task, or of two
+// threads (2).
 uint64_t foreign(struct bench *b) {
-    struct partner p = {0};
-    uint64_t sum = 0;
-    partner_start(&p);
+    struct foreigner f = { .b = b };
+    pthread_t trips, echoes;
+    if (b->a != 2) {
+        partner_start(&f.p);
+    } else {
+        f.p.there = chan_make(int64_t, 0);
+        f.p.back = chan_make(int64_t, 0);
+        wg_add(&f.p.wg, 1);
+        bench_need(pthread_create(&echoes, NULL, foreign_echo, &f));
+    }
+    if (b->a == 0) {
+        foreign_trips(&f);
+    } else {
+        bench_need(pthread_create(&trips, NULL, foreign_trips, &f));
+        pthread_join(trips, NULL);
+    }
+    partner_stop(&f.p);
+    if (b->a == 2) pthread_join(echoes, NULL);
+    return f.sum;
+}
+
+struct poked {
+    chan(int64_t) in, out;
+    waitgroup     wg;
+};
+
+TASK(feel, struct poked *, p) {
+    chan_range(int64_t, sent, p->in) chan_send(p->out, chanrt_now() - sent);
+    wg_done(&p->wg);
+}
+
+// Quiet of us microseconds: a short one is spun away, or there would be no quiet of that length.
+static void quiet(int us) {
+    const int64_t until = chanrt_now() + us * CHANRT_MICROSECOND;
+    const struct timespec t = { .tv_nsec = us * 1000L };
+    if (us >= 200) nanosleep(&t, NULL);
+    while (chanrt_now() < until) continue;
+}
+
+// poke: the main thread sends the time to a task that waits, each time a microseconds after the
+// last answer. Reports percentile b of how long it took; the checksum counts.
+uint64_t poke(struct bench *b) {
+    struct poked p = { .in = chan_make(int64_t, 0), .out = chan_make(int64_t, 0) };
+    int64_t *took = bench_alloc(b->n, sizeof *took);
+    wg_add(&p.wg, 1);
+    bench_need(go(feel, &p));
     bench_begin(b);
-    for (int64_t i = 0; i < b->n; i++) sum += partner_trip(&p, i);
+    for (int64_t i = 0; i < b->n; i++) {
+        quiet(b->a);
+        chan_send(p.in, chanrt_now());
+        chan_recv(p.out, &took[i]);
+    }
     bench_end(b);
-    partner_stop(&p);
-    return sum;
+    chan_close(p.in);
+    wg_wait(&p.wg);
+    chan_free(p.in);
+    chan_free(p.out);
+    b->value = bench_percentile(took, b->n, b->b);
+    free(took);
+    return (uint64_t)b->n;
 }
 
 //------------------------------------------------------------------------------

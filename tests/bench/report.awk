@@ -70,13 +70,25 @@ function spread() { return sprintf("%.2f (%.2f..%.2f)", mid, low, high) }
 function cell(table, row, w, impl) {
     return (row, w, impl) in table ? number(median(table[row, w, impl])) : "-"
 }
-function line(format, row, w,    i, text) {
-    text = sprintf(format, row, w, cell(ns, row, w, "ours"), cell(ns, row, w, "go"),
-                   ratio(row, w, "go", w) ? spread() : "-",
-                   ratio(row, w, "go", "1 2") ? sprintf("%.2f", mid) : "-",
-                   cell(cpu, row, w, "ours"), cell(cpu, row, w, "go"),
-                   cell(rss, row, w, "ours"), cell(rss, row, w, "go"),
-                   cell(ns, row, w, "pthread"), cell(ns, row, w, "boost_fiber"))
+# fields fills f[1..count] with the cells of a line of the table.
+function fields(row, w, f,    i) {
+    f[1] = row; f[2] = w
+    f[3] = cell(ns, row, w, "ours"); f[4] = cell(ns, row, w, "go")
+    f[5] = ratio(row, w, "go", w) ? spread() : "-"
+    f[6] = ratio(row, w, "go", "1 2") ? sprintf("%.2f", mid) : "-"
+    f[7] = cell(cpu, row, w, "ours"); f[8] = cell(cpu, row, w, "go")
+    f[9] = cell(rss, row, w, "ours"); f[10] = cell(rss, row, w, "go")
+    for (i = 1; i <= others; i++) f[10 + i] = cell(ns, row, w, other[i])
+    return 10 + others
+}
+function aligned(f, count,    i, text) {
+    text = sprintf("%-16s %1s %10s %10s  %-20s %5s", f[1], f[2], f[3], f[4], f[5], f[6])
+    for (i = 7; i <= count; i++) text = text sprintf(" %9s", f[i])
+    return text
+}
+function marked(f, count,    i, text) {
+    text = "|"
+    for (i = 1; i <= count; i++) text = text " " f[i] " |"
     return text
 }
 function json_impl(row, w, impl) {
@@ -85,24 +97,27 @@ function json_impl(row, w, impl) {
 }
 
 END {
-    text = "%-16s %1s %10s %10s  %-20s %5s %10s %10s %9s %9s %9s %9s"
-    mark = "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |"
-    split("row|W|ours|go|ours/go (min..max)|best|cpu ours|cpu go|KiB ours|KiB go|pthread|boost", h,
-          "|")
-    printf text "\n", h[1], h[2], h[3], h[4], h[5], h[6], h[7], h[8], h[9], h[10], h[11], h[12]
+    split("pthread boost_fiber neco libdill", list, " ")
+    for (i = 1; i in list; i++) if (list[i] in has) other[++others] = list[i]
+    split("row|W|ours|go|ours/go (min..max)|best|cpu ours|cpu go|KiB ours|KiB go", h, "|")
+    for (i = 1; i <= others; i++) h[10 + i] = other[i]
+    print aligned(h, 10 + others)
     print "# Benchmark\n" > md
     while ((getline info < machine) > 0) print "- " info > md
     print "\nns per operation, medians. Ratios are medians of the rounds' ratios; below 1 is" \
           "\nfaster than Go. `best` compares with Go at the better of GOMAXPROCS 1 and 2.\n" > md
-    for (i = 1; i <= 12; i++) printf "| %s %s", h[i], i < 12 ? "" : "|\n" > md
-    print "|---|---|--:|--:|---|--:|--:|--:|--:|--:|--:|--:|" > md
+    print marked(h, 10 + others) > md
+    rule = "|---|---|--:|--:|---|"
+    for (i = 6; i <= 10 + others; i++) rule = rule "--:|"
+    print rule > md
     print "[" > json
     for (i = 1; i <= rows; i++) {
         for (w = 1; w <= 2; w++) {
             row = order[i]
             if (!((row, w) in seen)) continue
-            print line(text, row, w)
-            print line(mark, row, w) > md
+            count = fields(row, w, f)
+            print aligned(f, count)
+            print marked(f, count) > md
             printf "%s  { \"row\": \"%s\", \"workers\": %d, \"what\": \"%s\"", comma, row, w,
                    meaning[row] > json
             for (impl in has)

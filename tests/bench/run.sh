@@ -3,13 +3,15 @@
 #
 #   ROUNDS=5    samples of each row, setting and implementation, interleaved
 #   ROWS=regex  only the rows that match
-#   PEERS="go pthread boost_fiber"    which peers to build
+#   PEERS="go pthread boost_fiber"    which peers to build; neco and libdill besides, with
+#   NECO=dir LIBDILL=dir              where neco.c, and libdill.h and libdill.a, are
 #   WORKERS="1 2"                     pool sizes
 #   QUICK=1     an eighth of the work, 3 rounds: about two minutes
 #   CC, BENCH_FLAGS                   how ours is built
 #
 # Results: a table on stdout, build/bench/RESULTS.md, build/bench/results.json, and every single
-# sample in build/bench/samples.tsv. Fails when a checksum differs or a sample could not be taken.
+# sample in build/bench/samples.tsv; a run of all rows also writes tests/bench/RESULTS.md, with
+# LOST.md at its head. Fails when a checksum differs or a sample could not be taken.
 set -eu
 cd "$(dirname "$0")/../.."
 here=tests/bench
@@ -18,7 +20,7 @@ out=$(cd "${B:-build}/bench" && pwd)
 quick=${QUICK:-0}
 if [ "$quick" = 0 ]; then shrink=1 rounds=${ROUNDS:-5}; else shrink=8 rounds=${ROUNDS:-3}; fi
 rows=${ROWS:-.}
-peers=${PEERS-go pthread boost_fiber}
+peers=${PEERS-go pthread boost_fiber${NECO:+ neco}${LIBDILL:+ libdill}}
 workers=${WORKERS:-1 2}
 cc=${CC:-gcc}
 flags=${BENCH_FLAGS:--std=c11 -O2 -DNDEBUG}
@@ -38,6 +40,14 @@ build_pthread()     { $cc -O2 -pthread $here/peers/pthread/bench.c -o "$1"; }
 build_boost_fiber() {
     ${CXX:-g++} -std=c++17 -O2 -DNDEBUG -pthread $here/peers/boost_fiber/bench.cc -o "$1" \
         -lboost_fiber -lboost_context
+}
+build_neco() {
+    $cc -O3 -DNDEBUG -DNECO_NOSIGNALS -pthread -I"$NECO" $here/peers/neco/bench.c "$NECO/neco.c" \
+        -o "$1" -lm
+}
+build_libdill() {
+    $cc -O3 -DNDEBUG -I"$LIBDILL" -I"$LIBDILL/include" $here/peers/libdill/bench.c -o "$1" \
+        -L"$LIBDILL" -L"$LIBDILL/lib" -l:libdill.a -pthread
 }
 
 # shellcheck disable=SC2086    # flags are words
@@ -139,12 +149,20 @@ done
                      /usr/include/boost/version.hpp 2>/dev/null)" ;;
         esac
     done
-    echo "run $(date -u +%Y-%m-%d), $rounds rounds, N divided by $shrink"
+    [ -z "${NECO:-}${LIBDILL:-}" ] || echo "neco, libdill: built from the sources given"
+    echo "run $(date -u +%Y-%m-%d), $rounds rounds, N divided by $shrink:" \
+         "\`$([ "$quick" = 0 ] || echo "QUICK=1 ")ROUNDS=$rounds PEERS=\"$peers\" make bench\`"
 } > "$out/machine.txt"
 
 status=0
 awk -f $here/report.awk -v machine="$out/machine.txt" -v md="$out/RESULTS.md" \
     -v json="$out/results.json" $here/rows.def "$samples" || status=1
+if [ "$rows" = . ] && [ "$workers" = "1 2" ]; then
+    awk -v lost=$here/LOST.md '{ print } /^- run / {
+        print ""
+        while ((getline line < lost) > 0) print line
+    }' "$out/RESULTS.md" > $here/RESULTS.md
+fi
 if [ -s "$out/failed.txt" ]; then
     say "samples that failed:"
     sort "$out/failed.txt" | uniq -c >&2

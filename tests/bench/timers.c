@@ -100,6 +100,23 @@ uint64_t sleepers(struct bench *b) {
     return (uint64_t)b->n;
 }
 
+TASK(yields_on, atomic_bool *, stop, waitgroup *, wg) {
+    while (!atomic_load(stop)) task_yield();
+    wg_done(wg);
+}
+
+// sleep_busy is sleep_late beside four tasks that yield.
+uint64_t sleep_busy(struct bench *b) {
+    atomic_bool stop = false;
+    waitgroup wg = {0};
+    wg_add(&wg, 4);
+    for (int i = 0; i < 4; i++) bench_need(go(yields_on, &stop, &wg));
+    uint64_t early = sleep_late(b);
+    atomic_store(&stop, true);
+    wg_wait(&wg);
+    return early;
+}
+
 // sleep_late reports percentile b of how late a sleep of a microseconds ends; the checksum counts
 // those that ended early.
 uint64_t sleep_late(struct bench *b) {

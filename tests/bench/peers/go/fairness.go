@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -14,17 +15,66 @@ func echo(in <-chan int64, out chan<- int64) {
 	}
 }
 
-// foreign runs on the main thread, which main has bound.
+// foreign runs on the main thread, which main has bound, or on a thread of its own (a = 1); with
+// a = 2 the other end has one, too.
 func foreign(b *bench) uint64 {
 	there, back := make(chan int64), make(chan int64)
-	go echo(there, back)
+	go func() {
+		if b.a == 2 {
+			runtime.LockOSThread()
+		}
+		echo(there, back)
+	}()
 	var sum int64
-	for i := int64(0); i < b.n; i++ {
-		there <- i
-		sum += <-back
+	trips := func() {
+		b.begin()
+		for i := int64(0); i < b.n; i++ {
+			there <- i
+			sum += <-back
+		}
+		b.end()
+	}
+	if b.a == 0 {
+		trips()
+	} else {
+		done := make(chan bool)
+		go func() {
+			runtime.LockOSThread()
+			trips()
+			close(done)
+		}()
+		<-done
 	}
 	close(there)
 	return uint64(sum)
+}
+
+// poke: the main thread sends the time to a task that waits, each time a microseconds after the
+// last answer. Reports percentile b of how long it took.
+func poke(b *bench) uint64 {
+	in, out := make(chan time.Duration), make(chan time.Duration)
+	go func() {
+		for sent := range in {
+			out <- now() - sent
+		}
+	}()
+	took := make([]time.Duration, b.n)
+	b.begin()
+	for i := range took {
+		until := now() + time.Duration(b.a)*time.Microsecond
+		if b.a >= 200 {
+			t := syscall.NsecToTimespec(int64(b.a) * 1000)
+			syscall.Nanosleep(&t, nil)
+		}
+		for now() < until {
+		}
+		in <- now()
+		took[i] = <-out
+	}
+	b.end()
+	close(in)
+	b.value = percentile(took, b.b)
+	return uint64(b.n)
 }
 
 func hogging(stop *atomic.Bool, until time.Duration, wg *sync.WaitGroup) {

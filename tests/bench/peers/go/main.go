@@ -97,7 +97,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench: N is a positive number")
 		os.Exit(2)
 	}
-	if r.name == "foreign" {
+	if r.name == "foreign" || strings.HasPrefix(r.name, "wake_") {
 		runtime.LockOSThread()
 	}
 	b := &bench{n: n, a: r.a, b: r.b, c: r.c, ops: float64(n)}

@@ -99,11 +99,21 @@ var rows = []row{
 	{"sleep_10ms_p50", sleepLate, 10000, 50, 0},
 	{"sleep_10ms_p99", sleepLate, 10000, 99, 0},
 
+	{"busy_1ms_p50", sleepBusy, 1000, 50, 0},
+	{"busy_1ms_p99", sleepBusy, 1000, 99, 0},
+
 	{"parked_time", parked, 0, 0, 0},
 	{"parked_bytes", parked, 1, 0, 0},
 	{"unstarted_bytes", unstarted, 0, 0, 0},
 
 	{"foreign", foreign, 0, 0, 0},
+	{"foreign_new", foreign, 1, 0, 0},
+	{"foreign_two", foreign, 2, 0, 0},
+	{"wake_0_p50", poke, 0, 50, 0},
+	{"wake_20us_p50", poke, 20, 50, 0},
+	{"wake_200us_p50", poke, 200, 50, 0},
+	{"wake_2ms_p50", poke, 2000, 50, 0},
+	{"wake_2ms_p99", poke, 2000, 99, 0},
 	{"hog_pair", hog, 0, 0, 0},
 	{"hog_pair_p99", hog, 1, 0, 0},
 	{"hog_timer_p99", hog, 2, 0, 0},

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"runtime"
 	"sort"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -120,5 +122,26 @@ func sleepLate(b *bench) uint64 {
 	}
 	b.end()
 	b.value = percentile(late, b.b)
+	return early
+}
+
+func yieldsOn(stop *atomic.Bool, wg *sync.WaitGroup) {
+	for !stop.Load() {
+		runtime.Gosched()
+	}
+	wg.Done()
+}
+
+// sleepBusy is sleepLate beside four tasks that yield.
+func sleepBusy(b *bench) uint64 {
+	var stop atomic.Bool
+	var wg sync.WaitGroup
+	wg.Add(4)
+	for i := 0; i < 4; i++ {
+		go yieldsOn(&stop, &wg)
+	}
+	early := sleepLate(b)
+	stop.Store(true)
+	wg.Wait()
 	return early
 }
