@@ -2267,70 +2267,6 @@ static long chanrt__os_threads(void) {
     return 0;
 }
 
-// --- spin locks: taken with one locked instruction, released with a plain store. A lock that many
-// want is fastest when each of them has it to itself for a while: its lines, and those of what it
-// guards, move once and not at every turn. So a loser stays away, without a look, for long enough
-// that whoever holds it can go on; and for longer when it had hardly run itself since it last lost
-// (tests/bench: mpmc32x32_128, wg_gate1000).
-
-enum {
-    CHANRT__AWAY_LEAST = 128,   // ns
-    CHANRT__AWAY_MOST = 32768
-};
-#ifndef CHANRT__AWAY_RUN
-#define CHANRT__AWAY_RUN 1000   // ns undisturbed that make the move of the lines worth it
-#endif
-
-static uint32_t chanrt__os_away(struct chanrt__os_thread *self, int64_t now) {
-    int64_t ran = now - self->contended;
-    uint32_t away = self->back_off;
-    if (ran < CHANRT__AWAY_RUN) away *= 2;
-    else away /= ran > 8 * CHANRT__AWAY_RUN ? 8 : 2;
-    if (away < CHANRT__AWAY_LEAST) away = CHANRT__AWAY_LEAST;
-    if (away > CHANRT__AWAY_MOST) away = CHANRT__AWAY_MOST;
-    return self->back_off = away;
-}
-
-CHANRT__NOINLINE static void chanrt__os_lock_slow(uint32_t *word) {
-    struct chanrt__os_thread *self = chanrt__os_self();
-    int64_t now = chanrt_now();
-    uint32_t away = chanrt__os_away(self, now);
-    for (;;) {
-        int64_t until = now + away / 2 + chanrt__os_random(self) % away;
-        do
-            for (int i = 0; i < 16; i++) chanrt__atom_pause();
-        while ((now = chanrt_now()) < until);
-        for (int i = 0; i < 64; i++) {
-            if (chanrt__atom_load(word) == 0 &&
-                chanrt__atom_swap_acq(word, 1) == 0) { // [lock] pairs with the unlock's store
-                self->contended = now;
-                return;
-            }
-            chanrt__atom_pause();
-        }
-        sched_yield(); // its holder may have lost the processor
-    }
-}
-
-// Between two attempts that found somebody in the middle of something: longer each time.
-static void chanrt__os_back_off(uint32_t *tries) {
-    for (uint32_t i = 0; i <= *tries; i++) chanrt__atom_pause();
-    if (*tries < 64) *tries = 2 * *tries + 1;
-    else sched_yield();
-}
-
-static inline bool chanrt__os_lock_try(uint32_t *word) {
-    return CHANRT__LIKELY(chanrt__atom_swap_acq(word, 1) == 0); // [lock]
-}
-
-static inline void chanrt__os_lock(uint32_t *word) {
-    if (!chanrt__os_lock_try(word)) chanrt__os_lock_slow(word);
-}
-
-static inline void chanrt__os_unlock(uint32_t *word) {
-    chanrt__atom_store_rel(word, 0); // [lock] what the section wrote is the next holder's
-}
-
 // --- asymmetric fences: the common side writes plainly, the rare side makes every running
 // thread of the process execute a full barrier.
 
@@ -2445,6 +2381,78 @@ static struct chanrt__os_exceptions *chanrt__os_exceptions(void) {
     if (__cxa_get_globals) return __cxa_get_globals();
 #endif
     return NULL;
+}
+
+// --- spin locks: taken with one locked instruction, released with a plain store. A lock that many
+// want is fastest when each of them has it to itself for a while: its lines, and those of what it
+// guards, move once and not at every turn. So a loser stays away, without a look, for long enough
+// that whoever holds it can go on; and for longer when it had hardly run itself since it last lost.
+// Undisturbed for 1 us and away for 32 at most, one channel took 400 ns an operation on 8 cores,
+// for 3 us 53, and 440 on 16, which need more than 32 us (tests/bench: mpmc32x32_128).
+
+enum {
+    CHANRT__AWAY_RUN = 4000,    // ns undisturbed that make the move of the lines worth it
+    CHANRT__AWAY_LEAST = 128,
+    CHANRT__AWAY_SLEEP = 40000, // from here on the processor is given away
+    CHANRT__AWAY_MOST = 1 << 17
+};
+
+static uint32_t chanrt__os_away(struct chanrt__os_thread *self, int64_t now) {
+    int64_t ran = now - self->contended;
+    uint32_t away = self->back_off;
+    if (ran < CHANRT__AWAY_RUN) away *= 2;
+    else away /= ran > 8 * CHANRT__AWAY_RUN ? 8 : 2;
+    if (away < CHANRT__AWAY_LEAST) away = CHANRT__AWAY_LEAST;
+    if (away > CHANRT__AWAY_MOST) away = CHANRT__AWAY_MOST;
+    self->back_off = away;
+    return away / 2 + chanrt__os_random(self) % away;
+}
+
+CHANRT__NOINLINE static void chanrt__os_lock_slow(uint32_t *word) {
+    struct chanrt__os_thread *self = chanrt__os_self();
+    int64_t now = chanrt__os_clock(), away = chanrt__os_away(self, now), until = now + away;
+    uint32_t nothing = 0;
+    for (;;) {
+        do {
+            if (away >= CHANRT__AWAY_SLEEP) chanrt__os_sleep(&nothing, 0, until);
+            else for (int i = 0; i < 16; i++) chanrt__atom_pause();
+            now = chanrt__os_clock();
+        } while (now < until);
+        for (int i = 0; i < 64; i++) {
+            if (chanrt__atom_load(word) == 0 &&
+                chanrt__atom_swap_acq(word, 1) == 0) { // [lock] pairs with the unlock's store
+                self->contended = now;
+                return;
+            }
+            chanrt__atom_pause();
+        }
+        sched_yield(); // its holder may have lost the processor
+        until = now + CHANRT__AWAY_LEAST;
+    }
+}
+
+// Between two attempts that found somebody in the middle of something: longer each time.
+static void chanrt__os_back_off(uint32_t *tries) {
+    for (uint32_t i = 0; i <= *tries; i++) chanrt__atom_pause();
+    if (*tries < 64) *tries = 2 * *tries + 1;
+    else sched_yield();
+}
+
+static inline bool chanrt__os_lock_try(uint32_t *word) {
+    return CHANRT__LIKELY(chanrt__atom_swap_acq(word, 1) == 0); // [lock]
+}
+
+static inline void chanrt__os_lock(uint32_t *word) {
+    if (!chanrt__os_lock_try(word)) chanrt__os_lock_slow(word);
+}
+
+// For who holds another lock already: it does not stay away.
+static inline void chanrt__os_lock_inner(uint32_t *word) {
+    for (uint32_t tries = 0; !chanrt__os_lock_try(word);) chanrt__os_back_off(&tries);
+}
+
+static inline void chanrt__os_unlock(uint32_t *word) {
+    chanrt__atom_store_rel(word, 0); // [lock] what the section wrote is the next holder's
 }
 
 // --- threads
@@ -4364,14 +4372,11 @@ enum {
     CHANRT__IDLE_ONE = 1,          // the announcement: idle workers in the low half,
     CHANRT__SPIN_ONE = 1 << 16     // searching workers in the high half
 };
-#ifndef CHANRT__PATIENCE
-#define CHANRT__PATIENCE 5000
-#endif
 static const int64_t chanrt__sched_short = 4000;        // ns a task runs on average to be short
 // A theft stops the victim for a moment: 10 us on a virtual machine with membarrier.
 static const uint64_t chanrt__sched_theft = 40000;      // ns of queued work that is worth one
 static const int64_t chanrt__sched_theft_rest = 100000; // ns until one that may not be worth it
-static const int64_t chanrt__sched_patience = CHANRT__PATIENCE; // ns a thief waits to be let in
+static const int64_t chanrt__sched_patience = 15000;    // ns a thief waits to be let in
 static const int64_t chanrt__sched_spin = 20000;        // ns an idle worker searches
 static const int64_t chanrt__sched_watch_min = 200000;  // ns between looks at busy workers
 static const int64_t chanrt__sched_watch_max = 2000000;
@@ -4388,7 +4393,6 @@ struct chanrt__worker {
     uint32_t a_tick;                  // picks and tasks made ready so far: a sign of life
     uint32_t budget;                  // hand-offs left
     uint32_t a_slice;                 // ns a task runs here on average
-    int64_t stole;                    // when it last stole
     int *error;                       // this thread's errno
     struct chanrt__os_exceptions *exceptions; // likewise: nothing in them but while a task runs
     struct chanrt__ctx base;
@@ -4419,6 +4423,7 @@ struct chanrt__worker {
     uint64_t a_request CHANRT__ALIGNED(64); // biased lock: the ticket of a thief who wants in
     uint64_t a_granted CHANRT__ALIGNED(64); // the one the owner has let in
     uint64_t ticket;                  // the last one given out (a_thief)
+    int64_t a_stolen;                 // when something was last taken
     uint32_t a_thief;                 // one thief at a time
     uint32_t a_wake CHANRT__ALIGNED(64); // the word the worker sleeps on
     bool idle;                        // on the idle list (pool mutex)
@@ -4687,8 +4692,19 @@ static bool chanrt__sched_worth(struct chanrt__worker *v) {
     return len * chanrt__atom_load(&v->a_slice) >= chanrt__sched_theft;
 }
 
+// One task that makes many ready does not pick, so nobody looks how long tasks run; if it goes on
+// like this, what it makes is short (tests/bench: spawn_burst).
+static void chanrt__sched_gauge(struct chanrt__worker *w) {
+    int64_t made = chanrt__atom_load(&w->a_tick) - w->looked;
+    int64_t slice = (chanrt_now() - w->now) / made;
+    if (slice < chanrt__atom_load(&w->a_slice)) chanrt__atom_store(&w->a_slice, (uint32_t)slice);
+}
+
 // A ready task to the end of w's queue. Someone searching gets a long one at once.
 CHANRT__NOINLINE static void chanrt__sched_push(struct chanrt__worker *w, struct chanrt__task *t) {
+    if (CHANRT__UNLIKELY(chanrt__sched_long(w)) &&
+        chanrt__atom_load(&w->a_tick) - w->looked >= 2 * CHANRT__LOOK_EVERY)
+        chanrt__sched_gauge(w);
     if (chanrt__atom_load(&chanrt__pool.a_announce) >= CHANRT__SPIN_ONE &&
         chanrt__sched_long(w)) {
         chanrt__sched_push_shared(t, t, 1);
@@ -5274,7 +5290,7 @@ static struct chanrt__sched_list chanrt__sched_cut(struct chanrt__worker *v) {
 static bool chanrt__sched_let_in(struct chanrt__worker *victim) {
     uint64_t ticket = ++victim->ticket;
     chanrt__atom_store_rel(&victim->a_request, ticket); // [bias]
-    for (int64_t until = chanrt_now() + chanrt__sched_patience; chanrt_now() < until;)
+    for (int64_t until = chanrt__os_clock() + chanrt__sched_patience; chanrt__os_clock() < until;)
         for (int i = 0; i < 8; i++) {
             if (chanrt__atom_load_acq(&victim->a_granted) == ticket) return true; // [bias]
             chanrt__atom_pause();
@@ -5290,6 +5306,7 @@ static struct chanrt__task *chanrt__sched_rob(struct chanrt__worker *w,
     if (chanrt__atom_swap_acq(&victim->a_thief, 1) != 0) return NULL; // [thief]
     struct chanrt__sched_list cut = { NULL, NULL, 0, false };
     if (chanrt__sched_let_in(victim)) cut = chanrt__sched_cut(victim);
+    chanrt__atom_store(&victim->a_stolen, w->now);
     chanrt__atom_store_rel(&victim->a_request, 0); // [bias]
     chanrt__atom_store_rel(&victim->a_thief, 0);   // [thief]
     struct chanrt__task *first = cut.first;
@@ -5306,11 +5323,10 @@ static struct chanrt__task *chanrt__sched_rob(struct chanrt__worker *w,
 
 // One round over the others. A theft must be worth it: enough work by its measure, an owner that
 // has shown no sign of life since the last look, or, since the measure knows nothing of what a
-// task will spawn, a good while since the last theft.
+// task will spawn, a good while since somebody last stole there.
 static struct chanrt__task *chanrt__sched_steal(struct chanrt__worker *w, bool look) {
     int count = chanrt__pool.count;
     int start = (int)(chanrt__os_random(chanrt__os_self()) % (uint32_t)count);
-    bool rested = w->now - w->stole >= chanrt__sched_theft_rest;
     for (int i = 0; i < count; i++) {
         struct chanrt__worker *v = &chanrt__pool.workers[(start + i) % count];
         if (v == w) continue;
@@ -5318,9 +5334,10 @@ static struct chanrt__task *chanrt__sched_steal(struct chanrt__worker *w, bool l
         bool still = look && tick == w->seen[v->index];
         if (look) w->seen[v->index] = tick;
         if (!chanrt__sched_has_work(v)) continue;
-        if (!still && !chanrt__sched_worth(v) && !(rested && len > 1)) continue;
+        if (!still && !chanrt__sched_worth(v) &&
+            (len <= 1 || w->now - chanrt__atom_load(&v->a_stolen) < chanrt__sched_theft_rest))
+            continue;
         struct chanrt__task *t = chanrt__sched_rob(w, v);
-        w->stole = w->now;
         if (t != NULL) return t;
     }
     return NULL;
@@ -7477,11 +7494,13 @@ static int chanrt__select_block(chanrt_chan_case *cases, int n, int64_t deadline
 static int chanrt__select_run(chanrt_chan_case *cases, int n, int64_t timeout, bool ordered,
                               bool io) {
     chanrt__sched_point();
-    int64_t deadline = timeout > 0 ? chanrt__os_deadline(timeout) : CHANRT__FOREVER;
+    int64_t deadline = CHANRT__FOREVER;
     for (uint32_t tries = 0;; chanrt__os_back_off(&tries)) {
         if (io) chanrt__select_look(cases, n);
         int i = chanrt__select_poll(cases, n, ordered, timeout == 0);
         if (i >= 0 || timeout == 0) return i;
+        // The clock is read once it matters: a ready case needs none.
+        if (timeout > 0 && deadline == CHANRT__FOREVER) deadline = chanrt__os_deadline(timeout);
         i = io ? chanrt__select_arm(cases, n) : -1; // before others can meet the wait
         if (i < 0) i = chanrt__select_block(cases, n, deadline, ordered, io);
         if (i != CHANRT__SELECT_AGAIN) return i;
@@ -7495,20 +7514,23 @@ CHANRT_API int chanrt_chan_select_n(chanrt_chan_case *cases, int n, int64_t time
     return chanrt__select_run(cases, n, timeout, false, io);
 }
 
-// One operation with a timeout is a select of one case.
+// One operation with a timeout that has to wait is a select of one case.
 static int chanrt__select_one(const volatile void *ch, void *ptr, int op, int64_t ns) {
-    if (ch == NULL) return EINVAL;
     chanrt_chan_case one = { .x_chan = ch, .x_ptr = ptr, .x_op = op };
     int i = chanrt__select_run(&one, 1, ns, true, false);
     return i == 0 ? one.err : ETIMEDOUT;
 }
 
 CHANRT_API int chanrt_x_chan_send_timeout(const volatile void *ch, const void *value, int64_t ns) {
-    return chanrt__select_one(ch, (void *)(uintptr_t)value, CHANRT_X_SEND, ns);
+    int err = ns < 0 ? chanrt_x_chan_send(ch, value) : chanrt_x_chan_try_send(ch, value);
+    if (err != EAGAIN) return err;
+    return ns == 0 ? ETIMEDOUT : chanrt__select_one(ch, (void *)(uintptr_t)value, CHANRT_X_SEND, ns);
 }
 
 CHANRT_API int chanrt_x_chan_recv_timeout(const volatile void *ch, void *ptr, int64_t ns) {
-    return chanrt__select_one(ch, ptr, CHANRT_X_RECV, ns);
+    int err = ns < 0 ? chanrt_x_chan_recv(ch, ptr) : chanrt_x_chan_try_recv(ch, ptr);
+    if (err != EAGAIN) return err;
+    return ns == 0 ? ETIMEDOUT : chanrt__select_one(ch, ptr, CHANRT_X_RECV, ns);
 }
 
 // What the block form took from the allocator, newest first.
@@ -7582,11 +7604,11 @@ static uintptr_t chanrt__timer_deliver(struct chanrt__chan *c, int64_t now) {
     struct chanrt__waiter *peer = NULL;
     enum chanrt__step step;
     uint32_t tries = 0;
-    chanrt__os_lock(&c->a_lock);
+    chanrt__os_lock_inner(&c->a_lock);
     while ((step = chanrt__chan_offer_locked(c, &now, NULL, &peer)) == CHANRT__STEP_AGAIN) {
         chanrt__os_unlock(&c->a_lock);
         chanrt__os_back_off(&tries);
-        chanrt__os_lock(&c->a_lock);
+        chanrt__os_lock_inner(&c->a_lock);
     }
     chanrt__chan_unlock(c);
     if (step != CHANRT__STEP_DONE || peer == NULL) return 0;
