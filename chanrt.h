@@ -7524,7 +7524,8 @@ static int chanrt__select_one(const volatile void *ch, void *ptr, int op, int64_
 CHANRT_API int chanrt_x_chan_send_timeout(const volatile void *ch, const void *value, int64_t ns) {
     int err = ns < 0 ? chanrt_x_chan_send(ch, value) : chanrt_x_chan_try_send(ch, value);
     if (err != EAGAIN) return err;
-    return ns == 0 ? ETIMEDOUT : chanrt__select_one(ch, (void *)(uintptr_t)value, CHANRT_X_SEND, ns);
+    if (ns == 0) return ETIMEDOUT;
+    return chanrt__select_one(ch, (void *)(uintptr_t)value, CHANRT_X_SEND, ns);
 }
 
 CHANRT_API int chanrt_x_chan_recv_timeout(const volatile void *ch, void *ptr, int64_t ns) {
