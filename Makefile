@@ -34,10 +34,10 @@ demo:       ## count the words of this repository with many tasks
 demo: need-demo $(B)/examples/wordcount
 	$(B)/examples/wordcount
 
-test:       ## unit, spec, history, fail, examples, docs, lint: about a minute
+test:       ## unit, spec, history, fail, examples, net, docs, lint: two minutes
 test: need-test
 	@TEST_SCALE=$${TEST_SCALE:-0.3} tests/run.sh unit spec history names fail mistakes install \
-	    migrating examples tour docs lint
+	    migrating examples net tour docs lint
 
 examples:   ## build every example, run it, compare what it prints
 examples: need-demo
@@ -102,7 +102,7 @@ clean:      ## rm -rf build
 need-demo:
 	$(NEED) cc stb
 need-test:
-	$(NEED) cc stb cmocka gcc g++ clang install
+	$(NEED) cc stb cmocka gcc g++ clang install curl
 
 #-------------------------------------------------------------------------------
 # One rule per folder. A white-box test holds the implementation itself.

@@ -2312,6 +2312,9 @@ static void chanrt__os_sleep(uint32_t *word, uint32_t value, int64_t deadline) {
     if (CHANRT__FAULT(futex)) return;
     syscall(SYS_futex, word, WAIT_BITSET_PRIVATE, value, deadline == CHANRT__FOREVER ? NULL : &t,
             NULL, 0xffffffffu);
+#if CHANRT__TSAN
+    chanrt_now(); // TSan holds signals back until the thread calls something of libc's it watches
+#endif
     errno = kept;
 }
 

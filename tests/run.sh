@@ -100,6 +100,7 @@ for word; do
     tcc)      alone tcc tests/config/tcc.sh ;;
     hooks)    alone hooks tests/tools/hook_free.sh ;;
     examples) alone examples tests/tools/examples.sh ;;
+    net)      alone net tests/net/run.sh ;;
     docs)     alone docs tests/tools/docs.sh ;;
     lint)     alone lint tests/tools/lint.sh ;;
     *)        for p in $(programs "$word"); do

@@ -1,0 +1,3 @@
+module chanrt/net
+
+go 1.23
