@@ -3526,8 +3526,9 @@ static void chanrt__poll_kick(void) {
 
 static void chanrt__poll_drain(void) {
     uint64_t word;
-    while (read(chanrt__poll.kick[0], &word, sizeof word) > 0 && !CHANRT_EPOLL) {
-    }
+    ssize_t n;
+    do n = read(chanrt__poll.kick[0], &word, sizeof word);
+    while (n > 0 && !CHANRT_EPOLL);
 }
 
 static void chanrt__poll_close_all(void) {
