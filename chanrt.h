@@ -1079,7 +1079,7 @@ static inline uint32_t chanrt_x_sync_lot(const void *object) {
 
 static inline int chanrt_sync_mutex_lock_timeout(chanrt_sync_mutex *m, int64_t ns) {
     CHANRT__SYNC_HIDE(m);
-    if (m != NULL && chanrt_x_sync_look(&chanrt_x_drawn) == 0 &&
+    if (!CHANRT_DEBUG && m != NULL && chanrt_x_sync_look(&chanrt_x_drawn) == 0 &&
         chanrt_x_sync_swap(&m->a_state, 0, CHANRT_X_LOCKED))
         return 0;
     return chanrt_x_mutex_lock(m, ns);
@@ -1097,7 +1097,7 @@ static inline int chanrt_sync_mutex_trylock(chanrt_sync_mutex *m) {
 static inline int chanrt_sync_mutex_unlock(chanrt_sync_mutex *m) {
     CHANRT__SYNC_HIDE(m);
     const uint32_t *quiet = &chanrt_x_sync_quiet[chanrt_x_sync_lot(m)];
-    if (m == NULL || chanrt_x_sync_look(&m->a_state) != CHANRT_X_LOCKED ||
+    if (CHANRT_DEBUG || m == NULL || chanrt_x_sync_look(&m->a_state) != CHANRT_X_LOCKED ||
         chanrt_x_sync_look(quiet) == 0)
         return chanrt_x_mutex_unlock(m);
     __atomic_store_n(&m->a_state, 0, __ATOMIC_RELEASE);
@@ -1109,7 +1109,7 @@ static inline int chanrt_sync_mutex_unlock(chanrt_sync_mutex *m) {
 static inline int chanrt_sync_rwmutex_rlock_timeout(chanrt_sync_rwmutex *rw, int64_t ns) {
     CHANRT__SYNC_HIDE(rw);
     uint32_t s = rw != NULL ? chanrt_x_sync_look(&rw->a_state) : (uint32_t)CHANRT_X_QUEUED;
-    if ((s & (CHANRT_X_LOCKED | CHANRT_X_QUEUED)) == 0 &&
+    if (!CHANRT_DEBUG && (s & (CHANRT_X_LOCKED | CHANRT_X_QUEUED)) == 0 &&
         chanrt_x_sync_look(&chanrt_x_drawn) == 0 &&
         chanrt_x_sync_swap(&rw->a_state, s, s + CHANRT_X_READER))
         return 0;
@@ -1128,7 +1128,7 @@ static inline int chanrt_sync_rwmutex_tryrlock(chanrt_sync_rwmutex *rw) {
 static inline int chanrt_sync_rwmutex_runlock(chanrt_sync_rwmutex *rw) {
     CHANRT__SYNC_HIDE(rw);
     uint32_t s = rw != NULL ? chanrt_x_sync_look(&rw->a_state) : 0;
-    if (s >= CHANRT_X_READER && (s & CHANRT_X_QUEUED) == 0 &&
+    if (!CHANRT_DEBUG && s >= CHANRT_X_READER && (s & CHANRT_X_QUEUED) == 0 &&
         chanrt_x_sync_swap(&rw->a_state, s, s - CHANRT_X_READER))
         return 0;
     return chanrt_x_rwmutex_runlock(rw);
@@ -1136,7 +1136,7 @@ static inline int chanrt_sync_rwmutex_runlock(chanrt_sync_rwmutex *rw) {
 
 static inline int chanrt_sync_rwmutex_lock_timeout(chanrt_sync_rwmutex *rw, int64_t ns) {
     CHANRT__SYNC_HIDE(rw);
-    if (rw != NULL && chanrt_x_sync_look(&chanrt_x_drawn) == 0 &&
+    if (!CHANRT_DEBUG && rw != NULL && chanrt_x_sync_look(&chanrt_x_drawn) == 0 &&
         chanrt_x_sync_swap(&rw->a_state, 0, CHANRT_X_LOCKED))
         return 0;
     return chanrt_x_rwmutex_lock(rw, ns);
@@ -1153,7 +1153,8 @@ static inline int chanrt_sync_rwmutex_trylock(chanrt_sync_rwmutex *rw) {
 
 static inline int chanrt_sync_rwmutex_unlock(chanrt_sync_rwmutex *rw) {
     CHANRT__SYNC_HIDE(rw);
-    if (rw != NULL && chanrt_x_sync_swap(&rw->a_state, CHANRT_X_LOCKED, 0)) return 0;
+    if (!CHANRT_DEBUG && rw != NULL && chanrt_x_sync_swap(&rw->a_state, CHANRT_X_LOCKED, 0))
+        return 0;
     return chanrt_x_rwmutex_unlock(rw);
 }
 
@@ -1193,6 +1194,43 @@ static inline int chanrt_sync_sem_release(chanrt_sync_sem *s, int k) {
         return 0;
     return chanrt_x_sem_release(s, k);
 }
+
+// In a debug build these note their place. The implementation goes round the macros.
+#if CHANRT_DEBUG
+#define chanrt_sync_mutex_lock(m) (CHANRT__NOTE("sync_mutex_lock"), chanrt_sync_mutex_lock(m))
+#define chanrt_sync_mutex_trylock(m) \
+    (CHANRT__NOTE("sync_mutex_trylock"), chanrt_sync_mutex_trylock(m))
+#define chanrt_sync_mutex_lock_timeout(m, ns) \
+    (CHANRT__NOTE("sync_mutex_lock_timeout"), chanrt_sync_mutex_lock_timeout(m, ns))
+#define chanrt_sync_mutex_unlock(m) \
+    (CHANRT__NOTE("sync_mutex_unlock"), chanrt_sync_mutex_unlock(m))
+#define chanrt_sync_rwmutex_rlock(rw) \
+    (CHANRT__NOTE("sync_rwmutex_rlock"), chanrt_sync_rwmutex_rlock(rw))
+#define chanrt_sync_rwmutex_tryrlock(rw) \
+    (CHANRT__NOTE("sync_rwmutex_tryrlock"), chanrt_sync_rwmutex_tryrlock(rw))
+#define chanrt_sync_rwmutex_rlock_timeout(rw, ns) \
+    (CHANRT__NOTE("sync_rwmutex_rlock_timeout"), chanrt_sync_rwmutex_rlock_timeout(rw, ns))
+#define chanrt_sync_rwmutex_runlock(rw) \
+    (CHANRT__NOTE("sync_rwmutex_runlock"), chanrt_sync_rwmutex_runlock(rw))
+#define chanrt_sync_rwmutex_lock(rw) \
+    (CHANRT__NOTE("sync_rwmutex_lock"), chanrt_sync_rwmutex_lock(rw))
+#define chanrt_sync_rwmutex_trylock(rw) \
+    (CHANRT__NOTE("sync_rwmutex_trylock"), chanrt_sync_rwmutex_trylock(rw))
+#define chanrt_sync_rwmutex_lock_timeout(rw, ns) \
+    (CHANRT__NOTE("sync_rwmutex_lock_timeout"), chanrt_sync_rwmutex_lock_timeout(rw, ns))
+#define chanrt_sync_rwmutex_unlock(rw) \
+    (CHANRT__NOTE("sync_rwmutex_unlock"), chanrt_sync_rwmutex_unlock(rw))
+#define chanrt_sync_cond_wait(c, m) \
+    (CHANRT__NOTE("sync_cond_wait"), chanrt_sync_cond_wait(c, m))
+#define chanrt_sync_cond_wait_timeout(c, m, ns) \
+    (CHANRT__NOTE("sync_cond_wait_timeout"), chanrt_sync_cond_wait_timeout(c, m, ns))
+#define chanrt_sync_once_do(o, fn, arg) \
+    (CHANRT__NOTE("sync_once_do"), chanrt_sync_once_do(o, fn, arg))
+#define chanrt_sync_sem_acquire(s, k) \
+    (CHANRT__NOTE("sync_sem_acquire"), chanrt_sync_sem_acquire(s, k))
+#define chanrt_sync_sem_acquire_timeout(s, k, ns) \
+    (CHANRT__NOTE("sync_sem_acquire_timeout"), chanrt_sync_sem_acquire_timeout(s, k, ns))
+#endif
 
 //------------------------------------------------------------------------------
 // >>api-ctx    Contexts: when to stop and why, for everything below.
@@ -6060,7 +6098,8 @@ CHANRT_API void chanrt_x_at(const chanrt_x_site *site) {
 static bool chanrt__debug_places(enum chanrt__reason reason) {
     return reason == CHANRT__WAIT_SEND || reason == CHANRT__WAIT_RECV ||
            reason == CHANRT__WAIT_SELECT || reason == CHANRT__WAIT_SELECT_NONE ||
-           reason == CHANRT__WAIT_SLEEP || reason == CHANRT__WAIT_GROUP;
+           reason == CHANRT__WAIT_SLEEP || reason == CHANRT__WAIT_GROUP ||
+           (reason >= CHANRT__WAIT_MUTEX && reason <= CHANRT__WAIT_SEM);
 }
 
 static void chanrt__debug_waits(struct chanrt__task *t, enum chanrt__reason reason) {
@@ -6211,8 +6250,170 @@ static bool chanrt__debug_tell_once(const chanrt_x_site *site) {
 #endif
 
 //------------------------------------------------------------------------------
+// >>held    Which locks are held, by whom, and in which order they were taken: debug builds.
+//   uses    port fail atom os task sched debug
+//   owns    chanrt__held
+//   lock    its mutex, under which nothing is called but stdio
+//   laws    A lock is noted after it was taken and forgotten before it is given back, so nobody
+//           meets another one's note. Reports never change what a call does. Locks are known by
+//           their address: one that is freed while it has an order leaves that behind.
+//   tests   unit/held.c
+//------------------------------------------------------------------------------
+
+// Nothing of this exists in other builds.
+#if CHANRT_DEBUG
+enum { CHANRT__HELD_MOST = 4096, CHANRT__HELD_ORDERS = 4096 };
+
+struct chanrt__held_note {
+    const void *lock;
+    uintptr_t owner;             // a task, or a thread's record with the low bit set
+    uint64_t id;                 // of the task; 0: a thread
+    const chanrt_x_site *spawned, *at;
+    bool reader;
+};
+
+struct chanrt__held_order {      // `then` was wanted by somebody who held `first`
+    const void *first, *then;
+    const chanrt_x_site *at;
+};
+
+static struct {
+    pthread_mutex_t mutex;
+    int count;                   // locks beyond the most are not noted
+    struct chanrt__held_note notes[CHANRT__HELD_MOST];
+    int orders;
+    struct chanrt__held_order order[CHANRT__HELD_ORDERS];
+} chanrt__held = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+
+// Who calls, and from where.
+static struct chanrt__held_note chanrt__held_caller(void) {
+    static const chanrt_x_site unknown = { "a call", "(not compiled with CHANRT_DEBUG)", 0 };
+    struct chanrt__os_thread *self = chanrt__os_self();
+    struct chanrt__worker *w = (struct chanrt__worker *)self->worker;
+    struct chanrt__task *t = w != NULL ? chanrt__atom_load(&w->a_current) : NULL;
+    struct chanrt__held_note n = { .owner = (uintptr_t)self | 1 };
+    n.at = chanrt__debug_here();
+    if (n.at == NULL) n.at = &unknown;
+    if (t == NULL) return n;
+    n.owner = (uintptr_t)t;
+    n.id = t->a_id;
+    n.spawned = t->a_site;
+    return n;
+}
+
+static const char *chanrt__held_name(char text[256], const struct chanrt__held_note *n) {
+    if (n->id == 0) return "a thread of the program's own";
+    snprintf(text, 256, "task %llu \"%s\" spawned at %s:%d", (unsigned long long)n->id,
+             n->spawned->name, n->spawned->file, n->spawned->line);
+    return text;
+}
+
+// Whether `to` was ever wanted, over any number of steps, by who held `from`.
+static const struct chanrt__held_order *chanrt__held_path_locked(const void *from, const void *to,
+                                                                 bool *seen) {
+    for (int i = 0; i < chanrt__held.orders; i++) {
+        const struct chanrt__held_order *o = &chanrt__held.order[i];
+        if (o->first != from || seen[i]) continue;
+        seen[i] = true;
+        if (o->then == to || chanrt__held_path_locked(o->then, to, seen) != NULL) return o;
+    }
+    return NULL;
+}
+
+static bool chanrt__held_known_locked(const void *first, const void *then) {
+    for (int i = 0; i < chanrt__held.orders; i++)
+        if (chanrt__held.order[i].first == first && chanrt__held.order[i].then == then) return true;
+    return false;
+}
+
+// Before the caller waits for a lock: every lock it holds comes before this one. The other way
+// round was seen before: a deadlock that only has to happen.
+static void chanrt__held_want(const void *lock) {
+    struct chanrt__held_note me = chanrt__held_caller();
+    char who[256];
+    pthread_mutex_lock(&chanrt__held.mutex);
+    for (int i = 0; i < chanrt__held.count; i++) {
+        const struct chanrt__held_note *n = &chanrt__held.notes[i];
+        if (n->owner != me.owner || n->id != me.id || n->lock == lock) continue;
+        if (chanrt__held_known_locked(n->lock, lock)) continue;
+        static bool seen[CHANRT__HELD_ORDERS];
+        memset(seen, 0, sizeof seen);
+        const struct chanrt__held_order *o = chanrt__held_path_locked(lock, n->lock, seen);
+        if (o != NULL)
+            chanrt__fail_say("%s at %s:%d: the lock %p is taken with %p held (since %s:%d), which "
+                             "was taken the other way round at %s:%d; by %s", me.at->name,
+                             me.at->file, me.at->line, lock, n->lock, n->at->file, n->at->line,
+                             o->at->file, o->at->line, chanrt__held_name(who, &me));
+        if (chanrt__held.orders < CHANRT__HELD_ORDERS)
+            chanrt__held.order[chanrt__held.orders++] =
+                (struct chanrt__held_order){ n->lock, lock, me.at };
+    }
+    pthread_mutex_unlock(&chanrt__held.mutex);
+}
+
+static void chanrt__held_got(const void *lock, bool reader) {
+    struct chanrt__held_note me = chanrt__held_caller();
+    me.lock = lock;
+    me.reader = reader;
+    pthread_mutex_lock(&chanrt__held.mutex);
+    if (chanrt__held.count < CHANRT__HELD_MOST) chanrt__held.notes[chanrt__held.count++] = me;
+    pthread_mutex_unlock(&chanrt__held.mutex);
+}
+
+// Before the caller gives the lock back.
+static void chanrt__held_drop(const void *lock, bool reader) {
+    struct chanrt__held_note me = chanrt__held_caller();
+    char who[256], owner[256];
+    int found = -1;
+    bool mine = false;
+    pthread_mutex_lock(&chanrt__held.mutex);
+    for (int i = 0; i < chanrt__held.count && !mine; i++) {
+        const struct chanrt__held_note *n = &chanrt__held.notes[i];
+        if (n->lock != lock || n->reader != reader) continue;
+        found = i;
+        mine = n->owner == me.owner && n->id == me.id;
+    }
+    if (found >= 0) {
+        struct chanrt__held_note n = chanrt__held.notes[found];
+        chanrt__held.notes[found] = chanrt__held.notes[--chanrt__held.count];
+        if (!mine)
+            chanrt__fail_say("%s at %s:%d: the lock %p was locked at %s:%d by %s, and is unlocked "
+                             "by %s", me.at->name, me.at->file, me.at->line, lock, n.at->file,
+                             n.at->line, chanrt__held_name(owner, &n),
+                             chanrt__held_name(who, &me));
+    }
+    pthread_mutex_unlock(&chanrt__held.mutex);
+}
+
+static void chanrt__held_misuse(const void *lock) {
+    struct chanrt__held_note me = chanrt__held_caller();
+    char who[256];
+    chanrt__fail_say("%s at %s:%d: the lock %p is not locked that way; by %s", me.at->name,
+                     me.at->file, me.at->line, lock, chanrt__held_name(who, &me));
+}
+
+// After a wait: a second is long for those who wait for what the caller holds.
+static void chanrt__held_waited(int64_t since, const char *reason) {
+    struct chanrt__held_note me;
+    char who[256];
+    double seconds = (double)(chanrt_now() - since) / 1e9;
+    if (seconds < 1) return;
+    me = chanrt__held_caller();
+    pthread_mutex_lock(&chanrt__held.mutex);
+    for (int i = 0; i < chanrt__held.count; i++) {
+        const struct chanrt__held_note *n = &chanrt__held.notes[i];
+        if (n->owner != me.owner || n->id != me.id) continue;
+        chanrt__fail_say("the lock %p, locked at %s:%d, was held over a wait of %.1f s (%s) by %s",
+                         n->lock, n->at->file, n->at->line, seconds, reason,
+                         chanrt__held_name(who, &me));
+    }
+    pthread_mutex_unlock(&chanrt__held.mutex);
+}
+#endif
+
+//------------------------------------------------------------------------------
 // >>wait    One record for everything that waits.
-//   uses    port atom os list task det sched debug
+//   uses    port atom os list task det sched debug held
 //   owns    the claim word of a wait; queues belong to the object whose lock guards them
 //   laws    W1 a waiter is in a queue exactly while its owner may still be woken through
 //           it, or was claimed elsewhere and has not left yet. W2 one claim wins a wait,
@@ -6459,9 +6660,13 @@ CHANRT__NOINLINE static bool chanrt__wait_block_outside(struct chanrt__wait *wai
 CHANRT__INLINE bool chanrt__wait_block_here(struct chanrt__wait *wait, uint32_t *lock,
                                             int64_t deadline, enum chanrt__reason reason,
                                             const void *object) {
+    CHANRT__IF_DEBUG(int64_t begun = chanrt_now();)
     struct chanrt__worker *w = wait->worker;
-    if (CHANRT__UNLIKELY(w == NULL))
-        return chanrt__wait_block_outside(wait, lock, deadline, reason, object);
+    if (CHANRT__UNLIKELY(w == NULL)) {
+        bool woken = chanrt__wait_block_outside(wait, lock, deadline, reason, object);
+        CHANRT__IF_DEBUG(chanrt__held_waited(begun, chanrt__task_reasons[reason]);)
+        return woken;
+    }
     struct chanrt__task *t = w->a_current;
     struct chanrt__wait_timer timer;
     chanrt__atom_store(&t->u.run.a_object, (void *)(uintptr_t)object);
@@ -6479,6 +6684,7 @@ CHANRT__INLINE bool chanrt__wait_block_here(struct chanrt__wait *wait, uint32_t 
     if (deadline != CHANRT__FOREVER) chanrt__sched_disarm(&timer.node);
     chanrt__atom_store(&t->a_reason, (uint8_t)CHANRT__NOT_WAITING);
     chanrt__atom_take(wait);
+    CHANRT__IF_DEBUG(chanrt__held_waited(begun, chanrt__task_reasons[reason]);)
     return !wait->timed_out;
 }
 
@@ -7846,7 +8052,7 @@ CHANRT_API int chanrt_x_wg_undo(const chanrt_x_how *how, int err) {
 
 //------------------------------------------------------------------------------
 // >>sync    Mutexes, conditions, semaphores: a word each, and who waits for it to change.
-//   uses    port atom os task sched wait
+//   uses    port atom os task sched wait held
 //   owns    the private fields of the chanrt_sync types, the lots
 //   lock    a lot's a_lock, chosen by the object's address, guards the queues of the objects in
 //           it. It is not in the object, so that the last touch of an object is the change of
@@ -8039,14 +8245,21 @@ CHANRT__NOINLINE static int chanrt__sync_mutex_wait(chanrt_sync_mutex *m, int64_
     }
 }
 
-CHANRT_API int chanrt_x_mutex_lock(chanrt_sync_mutex *m, int64_t ns) {
+static int chanrt__sync_mutex_lock(chanrt_sync_mutex *m, int64_t ns) {
     int64_t deadline;
-    if (m == NULL) return EINVAL;
     chanrt__sched_point();
     if (chanrt__sync_mutex_try(m, false)) return 0;
     if (!chanrt__sync_deadline(ns, &deadline)) return ETIMEDOUT;
     if (chanrt__sync_may_spin() && chanrt__sync_mutex_spin(m, false)) return 0;
     return chanrt__sync_mutex_wait(m, deadline);
+}
+
+CHANRT_API int chanrt_x_mutex_lock(chanrt_sync_mutex *m, int64_t ns) {
+    if (m == NULL) return EINVAL;
+    CHANRT__IF_DEBUG(if (ns < 0) chanrt__held_want(m);)
+    int err = chanrt__sync_mutex_lock(m, ns);
+    CHANRT__IF_DEBUG(if (err == 0) chanrt__held_got(m, false);)
+    return err;
 }
 
 // What the word becomes when n, who waited, gets the mutex: the one after him may be starved, too.
@@ -8061,14 +8274,13 @@ static uint32_t chanrt__sync_mutex_after_locked(const chanrt_sync_mutex *m, uint
 // Nobody waited: a lot in which that is so for long becomes quiet.
 static void chanrt__sync_mutex_unneeded_locked(const chanrt_sync_mutex *m) {
     struct chanrt__sync_lot *lot = chanrt__sync_lot_of(m);
-    if (lot->first != NULL || !chanrt__os_asymmetric) return;
+    if (lot->first != NULL || !chanrt__os_asymmetric || CHANRT_DEBUG) return;
     if (++lot->unneeded < CHANRT__SYNC_QUIET_AFTER) return;
     lot->unneeded = 0;
     chanrt__atom_store(&chanrt_x_sync_quiet[chanrt_x_sync_lot(m)], 1);
 }
 
-CHANRT_API int chanrt_x_mutex_unlock(chanrt_sync_mutex *m) {
-    if (m == NULL) return EINVAL;
+static int chanrt__sync_mutex_unlock(chanrt_sync_mutex *m) {
     struct chanrt__sync_lot *lot = chanrt__sync_lot_of(m);
     for (;;) {
         uint32_t s = chanrt__atom_load(&m->a_state);
@@ -8101,6 +8313,14 @@ CHANRT_API int chanrt_x_mutex_unlock(chanrt_sync_mutex *m) {
     chanrt__wait_finish(n, given ? 0 : EAGAIN);
     chanrt__sched_point();
     return 0;
+}
+
+CHANRT_API int chanrt_x_mutex_unlock(chanrt_sync_mutex *m) {
+    if (m == NULL) return EINVAL;
+    CHANRT__IF_DEBUG(chanrt__held_drop(m, false);)
+    int err = chanrt__sync_mutex_unlock(m);
+    CHANRT__IF_DEBUG(if (err != 0) chanrt__held_misuse(m);)
+    return err;
 }
 
 // After an unlock that stored plainly and found the lot unquiet: m may be gone. It is there if the
@@ -8202,11 +8422,17 @@ static int chanrt__sync_rw_lock(chanrt_sync_rwmutex *rw, int64_t ns, bool reader
 }
 
 CHANRT_API int chanrt_x_rwmutex_rlock(chanrt_sync_rwmutex *rw, int64_t ns) {
-    return chanrt__sync_rw_lock(rw, ns, true);
+    CHANRT__IF_DEBUG(if (rw != NULL && ns < 0) chanrt__held_want(rw);)
+    int err = chanrt__sync_rw_lock(rw, ns, true);
+    CHANRT__IF_DEBUG(if (err == 0) chanrt__held_got(rw, true);)
+    return err;
 }
 
 CHANRT_API int chanrt_x_rwmutex_lock(chanrt_sync_rwmutex *rw, int64_t ns) {
-    return chanrt__sync_rw_lock(rw, ns, false);
+    CHANRT__IF_DEBUG(if (rw != NULL && ns < 0) chanrt__held_want(rw);)
+    int err = chanrt__sync_rw_lock(rw, ns, false);
+    CHANRT__IF_DEBUG(if (err == 0) chanrt__held_got(rw, false);)
+    return err;
 }
 
 // One reader less while nobody waits: 0, or EINVAL when there is none; EAGAIN: somebody waits.
@@ -8223,6 +8449,7 @@ static int chanrt__sync_rw_drop_reader(chanrt_sync_rwmutex *rw) {
 CHANRT_API int chanrt_x_rwmutex_runlock(chanrt_sync_rwmutex *rw) {
     struct chanrt__waiter *in = NULL;
     if (rw == NULL) return EINVAL;
+    CHANRT__IF_DEBUG(chanrt__held_drop(rw, true);)
     uint32_t *lock = chanrt__sync_lock_of(rw);
     chanrt__os_lock(lock);
     int err = chanrt__sync_rw_drop_reader(rw);
@@ -8234,18 +8461,21 @@ CHANRT_API int chanrt_x_rwmutex_runlock(chanrt_sync_rwmutex *rw) {
     }
     chanrt__os_unlock(lock);
     chanrt__sync_finish_all(in);
+    CHANRT__IF_DEBUG(if (err != 0) chanrt__held_misuse(rw);)
     return err;
 }
 
 CHANRT_API int chanrt_x_rwmutex_unlock(chanrt_sync_rwmutex *rw) {
     struct chanrt__waiter *in = NULL;
     if (rw == NULL) return EINVAL;
+    CHANRT__IF_DEBUG(chanrt__held_drop(rw, false);)
     uint32_t *lock = chanrt__sync_lock_of(rw);
     chanrt__os_lock(lock);
     bool locked = chanrt__atom_load(&rw->a_state) & CHANRT_X_LOCKED;
     if (locked) in = chanrt__sync_rw_pass_locked(rw, 0, true);
     chanrt__os_unlock(lock);
     chanrt__sync_finish_all(in);
+    CHANRT__IF_DEBUG(if (!locked) chanrt__held_misuse(rw);)
     return locked ? 0 : EINVAL;
 }
 
@@ -8311,8 +8541,8 @@ CHANRT_API int chanrt_x_once_do(chanrt_sync_once *o, void (*fn)(void *), void *a
 
 // --- conditions
 
-CHANRT_API int chanrt_sync_cond_wait_timeout(chanrt_sync_cond *c, chanrt_sync_mutex *m,
-                                             int64_t ns) {
+CHANRT_API int (chanrt_sync_cond_wait_timeout)(chanrt_sync_cond *c, chanrt_sync_mutex *m,
+                                               int64_t ns) {
     struct chanrt__wait wait;
     struct chanrt__waiter node;
     int64_t deadline;
@@ -8326,19 +8556,19 @@ CHANRT_API int chanrt_sync_cond_wait_timeout(chanrt_sync_cond *c, chanrt_sync_mu
     chanrt__wait_enqueue(&wait, &c->x_queue, lock, NULL, 0);
     chanrt__wait_open(&wait);
     chanrt__os_unlock(lock);
-    chanrt_sync_mutex_unlock(m);
+    (chanrt_sync_mutex_unlock)(m);
     bool signalled = chanrt__wait_block(&wait, NULL, deadline, CHANRT__WAIT_COND, c);
     if (!signalled) {
         chanrt__os_lock(lock);
         chanrt__wait_leave(&node);
         chanrt__os_unlock(lock);
     }
-    chanrt_sync_mutex_lock(m);
+    (chanrt_sync_mutex_lock)(m);
     return signalled ? 0 : ETIMEDOUT;
 }
 
-CHANRT_API int chanrt_sync_cond_wait(chanrt_sync_cond *c, chanrt_sync_mutex *m) {
-    return chanrt_sync_cond_wait_timeout(c, m, -1);
+CHANRT_API int (chanrt_sync_cond_wait)(chanrt_sync_cond *c, chanrt_sync_mutex *m) {
+    return (chanrt_sync_cond_wait_timeout)(c, m, -1);
 }
 
 CHANRT_API int chanrt_sync_cond_signal(chanrt_sync_cond *c) {

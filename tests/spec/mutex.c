@@ -294,6 +294,51 @@ TEST(after_any_outcome_of_that_race_the_mutex_is_free) {
     crowd_join(&c);
 }
 
+// The quick unlock, caught in the middle: between its looks and its store, or while the store is on
+// its way. The waiter that has queued just then must be woken by it, since no other unlock comes.
+struct caught {
+    sync_mutex m;
+    atomic_int gate;
+    uint32_t seed;
+    int rounds;
+};
+
+static void *unlock_quickly(void *p) {
+    struct caught *k = p;
+    for (int i = 1; i <= k->rounds; i++) {
+        for (int n = 0; n < 1100; n++) {         // so that nobody has waited for long
+            CHECK_EQ(sync_mutex_lock(&k->m), 0);
+            CHECK_EQ(sync_mutex_unlock(&k->m), 0);
+        }
+        CHECK_EQ(sync_mutex_lock(&k->m), 0);
+        meet(&k->gate, 2 * i - 1);
+        if (i % 2) aim_begin(&k->seed);
+        else spin(dice(&k->seed) % 4096);
+        CHECK_EQ(sync_mutex_unlock(&k->m), 0);
+        aim_end();
+        meet(&k->gate, 2 * i);
+    }
+    return NULL;
+}
+
+TEST(the_quick_unlock_reaches_a_waiter_that_comes_in_the_middle_of_it) {
+    struct caught k = { .seed = 11, .rounds = (int)test_rounds(4000) };
+    pthread_t thread;
+    CHECK_EQ(chanrt_start(NULL), 0);             // unlocks are quick only once the pool runs
+    CHECK_EQ(pthread_create(&thread, NULL, unlock_quickly, &k), 0);
+    cpu_set_t all = apart(thread);
+    for (int i = 1; i <= k.rounds; i++) {
+        meet(&k.gate, 2 * i - 1);
+        if (i % 2) stall(thread);
+        int err = sync_mutex_lock_timeout(&k.m, 2000 * test_unit);
+        unstall();
+        if (CHECK_EQ(err, 0)) CHECK_EQ(sync_mutex_unlock(&k.m), 0);
+        meet(&k.gate, 2 * i);
+    }
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    set_free(all);
+}
+
 struct counted {
     sync_mutex m;
     int users;
