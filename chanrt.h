@@ -3043,6 +3043,15 @@ static void chanrt__ctx_arrived(struct chanrt__ctx *self) {
     (void)self;
 }
 
+// In the first function of a stack: whoever unwinds ends there, not at an address 0 below it.
+#if defined(__GCC_HAVE_DWARF2_CFI_ASM) && defined(__x86_64__)
+#define CHANRT__CTX_OUTERMOST __asm__ volatile(".cfi_undefined rip")
+#elif defined(__GCC_HAVE_DWARF2_CFI_ASM) && defined(__aarch64__)
+#define CHANRT__CTX_OUTERMOST __asm__ volatile(".cfi_undefined x30")
+#else
+#define CHANRT__CTX_OUTERMOST (void)0
+#endif
+
 // Leaves `from` for `to`, then clears *word. Returns when somebody switches to `from`, perhaps
 // on another thread. Dying: nobody will, and the stack may be used again once *word is clear.
 static inline void chanrt__ctx_switch(struct chanrt__ctx *from, struct chanrt__ctx *to,
@@ -5128,6 +5137,7 @@ static void chanrt__sched_finish(struct chanrt__worker *w, struct chanrt__task *
 // What every task stack runs: one task after the other for as long as the next one has not
 // started yet and can use this same stack, still warm.
 CHANRT__NOINLINE static void chanrt__sched_task_main(void) {
+    CHANRT__CTX_OUTERMOST;
     struct chanrt__worker *w = chanrt__sched_self();
     struct chanrt__task *t = w->a_current;
     if (!(t->flags & CHANRT__EXITED)) chanrt__ctx_arrived(NULL);
