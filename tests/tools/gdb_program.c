@@ -1,4 +1,4 @@
-// What tests/tools/gdb.sh looks at: three tasks that wait, known frames deep, and a main that stops.
+// What tests/tools/gdb.sh looks at: three tasks that wait, known frames deep, and a main that stops
 #define CHANRT_IMPLEMENTATION
 #include "../../chanrt.h"
 #include <stdlib.h>
