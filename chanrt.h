@@ -8141,6 +8141,12 @@ static bool chanrt__sync_deadline(int64_t ns, int64_t *deadline) {
     return ns != 0;
 }
 
+// The caller has the object now, with all that was done before it was given away.
+static inline int chanrt__sync_taken(uint32_t *word) {
+    chanrt__atom_take(word);
+    return 0;
+}
+
 // --- mutexes
 
 // After nodes have left the queue: the lot lists m only while it has any (L1).
@@ -8258,10 +8264,12 @@ CHANRT__NOINLINE static int chanrt__sync_mutex_wait(chanrt_sync_mutex *m, int64_
 static int chanrt__sync_mutex_lock(chanrt_sync_mutex *m, int64_t ns) {
     int64_t deadline;
     chanrt__sched_point();
-    if (chanrt__sync_mutex_try(m, false)) return 0;
+    if (chanrt__sync_mutex_try(m, false)) return chanrt__sync_taken(&m->a_state);
     if (!chanrt__sync_deadline(ns, &deadline)) return ETIMEDOUT;
-    if (chanrt__sync_may_spin() && chanrt__sync_mutex_spin(m, false)) return 0;
-    return chanrt__sync_mutex_wait(m, deadline);
+    if (chanrt__sync_may_spin() && chanrt__sync_mutex_spin(m, false))
+        return chanrt__sync_taken(&m->a_state);
+    int err = chanrt__sync_mutex_wait(m, deadline);
+    return err == 0 ? chanrt__sync_taken(&m->a_state) : err;
 }
 
 CHANRT_API int chanrt_x_mutex_lock(chanrt_sync_mutex *m, int64_t ns) {
@@ -8292,6 +8300,7 @@ static void chanrt__sync_mutex_unneeded_locked(const chanrt_sync_mutex *m) {
 
 static int chanrt__sync_mutex_unlock(chanrt_sync_mutex *m) {
     struct chanrt__sync_lot *lot = chanrt__sync_lot_of(m);
+    chanrt__atom_grant(&m->a_state);
     for (;;) {
         uint32_t s = chanrt__atom_load(&m->a_state);
         if (!(s & CHANRT_X_LOCKED)) return EINVAL;
@@ -8417,16 +8426,16 @@ static int chanrt__sync_rw_lock(chanrt_sync_rwmutex *rw, int64_t ns, bool reader
     int64_t deadline;
     if (rw == NULL) return EINVAL;
     chanrt__sched_point();
-    if (chanrt__sync_rw_try(rw, reader, false)) return 0;
+    if (chanrt__sync_rw_try(rw, reader, false)) return chanrt__sync_taken(&rw->a_state);
     if (!chanrt__sync_deadline(ns, &deadline)) return ETIMEDOUT;
     chanrt__os_lock(chanrt__sync_lock_of(rw));
     if (chanrt__sync_rw_try(rw, reader, true)) {
         chanrt__os_unlock(chanrt__sync_lock_of(rw));
-        return 0;
+        return chanrt__sync_taken(&rw->a_state);
     }
     if (chanrt__sync_wait_unlock(&wait, &node, reader ? &rw->x_readers : &rw->x_writers, NULL,
                                  deadline, reader ? CHANRT__WAIT_RLOCK : CHANRT__WAIT_WLOCK, rw))
-        return 0;
+        return chanrt__sync_taken(&rw->a_state);
     chanrt__sync_rw_leave(rw, &node);
     return ETIMEDOUT;
 }
@@ -8461,6 +8470,7 @@ CHANRT_API int chanrt_x_rwmutex_runlock(chanrt_sync_rwmutex *rw) {
     if (rw == NULL) return EINVAL;
     CHANRT__IF_DEBUG(chanrt__held_drop(rw, true);)
     uint32_t *lock = chanrt__sync_lock_of(rw);
+    chanrt__atom_grant(&rw->a_state);
     chanrt__os_lock(lock);
     int err = chanrt__sync_rw_drop_reader(rw);
     if (err == EAGAIN) {
@@ -8480,6 +8490,7 @@ CHANRT_API int chanrt_x_rwmutex_unlock(chanrt_sync_rwmutex *rw) {
     if (rw == NULL) return EINVAL;
     CHANRT__IF_DEBUG(chanrt__held_drop(rw, false);)
     uint32_t *lock = chanrt__sync_lock_of(rw);
+    chanrt__atom_grant(&rw->a_state);
     chanrt__os_lock(lock);
     bool locked = chanrt__atom_load(&rw->a_state) & CHANRT_X_LOCKED;
     if (locked) in = chanrt__sync_rw_pass_locked(rw, 0, true);
@@ -8506,6 +8517,7 @@ static void chanrt__sync_once_end(void *arg) {
     uint32_t *lock = chanrt__sync_lock_of(o);
     chanrt__os_lock(lock);
     chanrt__wait_take_all(&o->x_queue, &first, &last); // no select: never busy
+    chanrt__atom_grant(&o->a_state);
     chanrt__atom_store_rel(&o->a_state, CHANRT_X_ONCE_DONE); // [once] what fn did; the last touch
     chanrt__os_unlock(lock);
     chanrt__sync_finish_all(first);
@@ -8546,6 +8558,7 @@ CHANRT_API int chanrt_x_once_do(chanrt_sync_once *o, void (*fn)(void *), void *a
     }
     chanrt__os_unlock(lock);
     if (s == 0) chanrt__sync_once_run(o, fn, arg);
+    else chanrt__atom_take(&o->a_state);
     return s == CHANRT__SYNC_ONCE_RUNNING ? EDEADLK : 0;
 }
 
@@ -8566,6 +8579,7 @@ CHANRT_API int (chanrt_sync_cond_wait_timeout)(chanrt_sync_cond *c, chanrt_sync_
     chanrt__wait_enqueue(&wait, &c->x_queue, lock, NULL, 0);
     chanrt__wait_open(&wait);
     chanrt__os_unlock(lock);
+    chanrt__atom_grant(&m->a_state);
     (chanrt_sync_mutex_unlock)(m);
     bool signalled = chanrt__wait_block(&wait, NULL, deadline, CHANRT__WAIT_COND, c);
     if (!signalled) {
@@ -8574,6 +8588,7 @@ CHANRT_API int (chanrt_sync_cond_wait_timeout)(chanrt_sync_cond *c, chanrt_sync_
         chanrt__os_unlock(lock);
     }
     (chanrt_sync_mutex_lock)(m);
+    chanrt__atom_take(&m->a_state);
     return signalled ? 0 : ETIMEDOUT;
 }
 
@@ -8657,17 +8672,18 @@ CHANRT_API int chanrt_x_sem_acquire(chanrt_sync_sem *s, int k, int64_t ns) {
     if (s == NULL || k < 0) return EINVAL;
     if (k > s->x_size) return EDEADLK;
     chanrt__sched_point();
-    if (k == 0 || chanrt__sync_sem_try(s, (uint32_t)k, false)) return 0;
+    if (k == 0 || chanrt__sync_sem_try(s, (uint32_t)k, false))
+        return chanrt__sync_taken(&s->a_state);
     if (!chanrt__sync_deadline(ns, &deadline)) return ETIMEDOUT;
     uint32_t *lock = chanrt__sync_lock_of(s);
     chanrt__os_lock(lock);
     if (chanrt__sync_sem_try(s, (uint32_t)k, true)) {
         chanrt__os_unlock(lock);
-        return 0;
+        return chanrt__sync_taken(&s->a_state);
     }
     if (chanrt__sync_wait_unlock(&wait, &node, &s->x_queue, (void *)(uintptr_t)k, deadline,
                                  CHANRT__WAIT_SEM, s))
-        return 0;
+        return chanrt__sync_taken(&s->a_state);
     struct chanrt__waiter *in = NULL; // those behind may fit, now that this one is gone
     chanrt__os_lock(lock);
     chanrt__wait_leave(&node);
@@ -8684,6 +8700,7 @@ CHANRT_API int chanrt_x_sem_release(chanrt_sync_sem *s, int k) {
     if (s == NULL || k < 0) return EINVAL;
     chanrt__sched_point();
     uint32_t *lock = chanrt__sync_lock_of(s), old;
+    chanrt__atom_grant(&s->a_state);
     chanrt__os_lock(lock);
     do {
         old = chanrt__atom_load(&s->a_state);

@@ -13,7 +13,8 @@ export TEST_SCALE=${TEST_SCALE:-0.1}
 export TSAN_OPTIONS="report_thread_leaks=0 halt_on_error=1 exitcode=66"
 export ASAN_OPTIONS="detect_stack_use_after_return=1"
 
-list=$(awk -f $here/apply.awk $here/mutants.txt chanrt.h) || { echo '0 passed, 1 failed'; exit 1; }
+list=$(awk -f $here/apply.awk $here/mutants.txt chanrt.h 2>"$work/stale")
+cat "$work/stale"
 
 # A copy of what a program is built from, so that a mutant has the header to itself.
 plant() {
@@ -118,5 +119,6 @@ started=$SECONDS
 } | tee "$work/report"
 count() { grep -c "^$1 " "$work/report"; }
 echo "limit $LIMIT s a program, $((SECONDS - started)) s, excused: $(count excused)"
-echo "$(count killed) passed, $(($(count SURVIVED) + $(count broken))) failed"
-[ "$(count killed)" -gt 0 ] && [ $(($(count SURVIVED) + $(count broken))) -eq 0 ]
+failed=$(($(count SURVIVED) + $(count broken) + $(wc -l <"$work/stale")))
+echo "$(count killed) passed, $failed failed"
+[ "$(count killed)" -gt 0 ] && [ $failed -eq 0 ]

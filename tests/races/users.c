@@ -356,8 +356,163 @@ RACE(a_group_orders_no_tasks_without_a_limit) {
     group_wait(&g);
 }
 
+static sync_mutex mutex_a, mutex_b;
+static sync_rwmutex rw_mutex;
+
+TASK(locks_and_writes, int, when, sync_mutex *, m) {
+    later(when);
+    sync_mutex_lock(m);
+    data++;
+    sync_mutex_unlock(m);
+}
+
+RACE(two_mutexes_are_not_one) {
+    go(locks_and_writes, 0, &mutex_a);
+    go(locks_and_writes, 1, &mutex_b);
+    later(2);
+}
+
+TASK(locks_before_it_writes, int, when) {
+    later(when);
+    sync_mutex_lock(&mutex_a);
+    sync_mutex_unlock(&mutex_a);
+    data++;
+}
+
+RACE(write_after_the_unlock) {
+    go(locks_before_it_writes, 0);
+    go(locks_before_it_writes, 1);
+    later(2);
+}
+
+RACE(a_failed_trylock_sees_nothing) {
+    sync_mutex_lock(&mutex_a);
+    go(writes, 0);
+    later(1);
+    if (sync_mutex_trylock(&mutex_a) == EAGAIN) data++;
+}
+
 //------------------------------------------------------------------------------
 // Correct programs.
+
+TASK(adds_locked, sync_mutex *, m, waitgroup *, wg) {
+    for (int i = 0; i < 100; i++) {
+        sync_mutex_lock(m);
+        data++;
+        if (i % 8 == 0) task_yield();
+        sync_mutex_unlock(m);
+    }
+    wg_done(wg);
+}
+
+CLEAN(a_mutex_that_is_fought_for) {
+    static waitgroup wg;
+    wg_add(&wg, 8);
+    for (int i = 0; i < 8; i++) go(adds_locked, &mutex_a, &wg);
+    wg_wait(&wg);
+    data++;
+}
+
+TASK(reads_or_writes, int, n, waitgroup *, wg) {
+    static int sums[8];
+    for (int i = 0; i < 100; i++) {
+        if (i % 8 == n) {
+            sync_rwmutex_lock(&rw_mutex);
+            data++;
+            sync_rwmutex_unlock(&rw_mutex);
+        } else {
+            sync_rwmutex_rlock(&rw_mutex);
+            sums[n] += data;
+            if (i % 16 == 0) task_yield();
+            sync_rwmutex_runlock(&rw_mutex);
+        }
+    }
+    wg_done(wg);
+}
+
+CLEAN(readers_and_writers) {
+    static waitgroup wg;
+    wg_add(&wg, 8);
+    for (int i = 0; i < 8; i++) go(reads_or_writes, i, &wg);
+    wg_wait(&wg);
+    data++;
+}
+
+static sync_once only_once;
+static void write_slowly(void *unused) {
+    (void)unused;
+    later(1);
+    data++;
+}
+
+TASK(does_once, int, when, chan(int), sum) {
+    later(when);
+    sync_once_do(&only_once, write_slowly, NULL);
+    chan_send(sum, data);
+}
+
+CLEAN(what_was_done_once_is_seen_by_all) {
+    chan(int) sum = chan_make(int, 8);
+    for (int i = 0; i < 8; i++) go(does_once, i / 2, sum);
+    for (int i = 0; i < 8; i++) chan_recv(sum, NULL);
+    data++;
+}
+
+static sync_cond changed;
+TASK(waits_for_the_change, int, n, waitgroup *, wg) {
+    sync_mutex_lock(&mutex_a);
+    while (data < n) sync_cond_wait(&changed, &mutex_a);
+    data++;
+    sync_cond_broadcast(&changed);
+    sync_mutex_unlock(&mutex_a);
+    wg_done(wg);
+}
+
+CLEAN(a_condition_and_its_mutex) {
+    static waitgroup wg;
+    wg_add(&wg, 8);
+    for (int i = 0; i < 8; i++) go(waits_for_the_change, i, &wg);
+    wg_wait(&wg);
+    data++;
+}
+
+TASK(adds_with_a_unit, sync_sem *, sem, waitgroup *, wg) {
+    for (int i = 0; i < 50; i++) {
+        sync_sem_acquire(sem, 2);
+        data++;
+        if (i % 8 == 0) task_yield();
+        sync_sem_release(sem, 2);
+    }
+    wg_done(wg);
+}
+
+CLEAN(a_semaphore_taken_whole) {
+    static waitgroup wg;
+    static sync_sem sem;
+    sync_sem_init(&sem, 2);
+    wg_add(&wg, 6);
+    for (int i = 0; i < 6; i++) go(adds_with_a_unit, &sem, &wg);
+    wg_wait(&wg);
+    data++;
+}
+
+TASK(sees_the_end, task_ctx *, c, waitgroup *, wg) {
+    chan_recv(ctx_done(c), NULL);
+    data++;
+    wg_done(wg);
+}
+
+CLEAN(a_cancel_comes_before_its_end) {
+    static waitgroup wg;
+    task_ctx *c = ctx_with_cancel(ctx_background());
+    wg_add(&wg, 1);
+    go(sees_the_end, c, &wg);
+    later(1);
+    data++;
+    ctx_cancel(c);
+    wg_wait(&wg);
+    ctx_free(c);
+}
 
 CLEAN(send_before_receive_unbuffered) {
     chan(int) ch = chan_make(int, 0);
