@@ -4753,9 +4753,10 @@ static void chanrt__sched_gauge(struct chanrt__worker *w) {
 
 // A ready task to the end of w's queue. Someone searching gets a long one at once.
 CHANRT__NOINLINE static void chanrt__sched_push(struct chanrt__worker *w, struct chanrt__task *t) {
-    if (CHANRT__UNLIKELY(chanrt__sched_long(w)) &&
-        chanrt__atom_load(&w->a_tick) - w->looked >= 2 * CHANRT__LOOK_EVERY)
-        chanrt__sched_gauge(w);
+    if (CHANRT__UNLIKELY(chanrt__sched_long(w))) {
+        uint32_t made = chanrt__atom_load(&w->a_tick) - w->looked;
+        if (made != 0 && made % (2 * CHANRT__LOOK_EVERY) == 0) chanrt__sched_gauge(w);
+    }
     if (chanrt__atom_load(&chanrt__pool.a_announce) >= CHANRT__SPIN_ONE &&
         chanrt__sched_long(w)) {
         chanrt__sched_push_shared(t, t, 1);
