@@ -24,7 +24,7 @@ export PREFIX DESTDIR B CC STD STDXX OPT FLAGS LIBS WARN SECS SEED
 
 .SECONDARY:
 .SECONDEXPANSION:
-.PHONY: help demo test examples tour matrix matrix-full stress bench bench-gate bench-plots \
+.PHONY: explore help demo test examples tour matrix matrix-full stress bench bench-gate bench-plots \
     bench-peers bench-scale model mutants lint install uninstall clean
 
 help:       ## this list
@@ -81,6 +81,9 @@ bench-scale: ## some rows with 1 to 16 workers
 model:      ## check the protocols with Spin
 	$(NEED) spin
 	@tests/model/run.sh
+
+explore:    ## small programs in many orders of the runtime's own steps: SEEDS=, SEED=, SCENARIO=
+	@tests/explore/run.sh
 
 mutants:    ## the header with one mistake at a time; NAMES= some of them, WIDE=1 all tests
 	$(NEED) cc clang

@@ -2066,16 +2066,27 @@ static void chanrt__fail_deadlock(void) {
 //           at again under a lock before anybody relies on them.
 //------------------------------------------------------------------------------
 
+// A test build comes between any two steps that others can see by defining CHANRT__POINT; waits:
+// the caller can do nothing but look again (tests/explore).
+#ifndef CHANRT__POINT
+#define CHANRT__POINT(waits) ((void)0)
+#endif
+
 #define chanrt__atom_load(p) __atomic_load_n((p), __ATOMIC_RELAXED)
 #define chanrt__atom_store(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 #define chanrt__atom_add(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
 #define chanrt__atom_or(p, v) __atomic_fetch_or((p), (v), __ATOMIC_RELAXED)
-#define chanrt__atom_load_acq(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
-#define chanrt__atom_store_rel(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
-#define chanrt__atom_swap_acq(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQUIRE)
-#define chanrt__atom_swap_acqrel(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
-#define chanrt__atom_sub_acqrel(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_ACQ_REL)
-#define chanrt__atom_add_seq(p, v) __atomic_fetch_add((p), (v), __ATOMIC_SEQ_CST)
+#define chanrt__atom_load_acq(p) (CHANRT__POINT(0), __atomic_load_n((p), __ATOMIC_ACQUIRE))
+#define chanrt__atom_store_rel(p, v) \
+    (CHANRT__POINT(0), __atomic_store_n((p), (v), __ATOMIC_RELEASE))
+#define chanrt__atom_swap_acq(p, v) \
+    (CHANRT__POINT(0), __atomic_exchange_n((p), (v), __ATOMIC_ACQUIRE))
+#define chanrt__atom_swap_acqrel(p, v) \
+    (CHANRT__POINT(0), __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL))
+#define chanrt__atom_sub_acqrel(p, v) \
+    (CHANRT__POINT(0), __atomic_fetch_sub((p), (v), __ATOMIC_ACQ_REL))
+#define chanrt__atom_add_seq(p, v) \
+    (CHANRT__POINT(0), __atomic_fetch_add((p), (v), __ATOMIC_SEQ_CST))
 #define chanrt__atom_compiler_barrier() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 
 static inline void chanrt__atom_fence_seq(void) {
@@ -2112,10 +2123,12 @@ static inline void chanrt__atom_pass(void *place) {
 
 // Compare and swap that publishes and acquires when it wins.
 static inline bool chanrt__atom_cas_acqrel(uint32_t *p, uint32_t from, uint32_t to) {
+    CHANRT__POINT(0);
     return __atomic_compare_exchange_n(p, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
 static inline void chanrt__atom_pause(void) {
+    CHANRT__POINT(1);
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();
 #elif defined(__aarch64__)

@@ -91,6 +91,7 @@ fi
 for word; do
     case $word in
     fail)     alone fail tests/fail/run.sh ;;
+    explore)  alone explore tests/explore/run.sh ;;
     names)    alone names tests/config/names.sh ;;
     install)  alone install tests/config/install.sh ;;
     mistakes) alone mistakes tests/tools/mistakes.sh ;;
