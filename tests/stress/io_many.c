@@ -70,7 +70,9 @@ static long connections(void) {
     long n = text != NULL ? atol(text) : 10000;
     struct rlimit limit;
     getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max;
+    struct rlimit more = { (rlim_t)n * 2 + 200, (rlim_t)n * 2 + 200 };
+    if (limit.rlim_max < more.rlim_max && setrlimit(RLIMIT_NOFILE, &more) == 0) limit = more;
+    limit.rlim_cur = limit.rlim_max; // only root may raise that
     setrlimit(RLIMIT_NOFILE, &limit);
     long most = limit.rlim_cur > 1000000 ? 400000 : ((long)limit.rlim_cur - 100) / 2;
     if (n > most) n = most;
