@@ -89,6 +89,27 @@ mutants:    ## the header with one mistake at a time; NAMES= some of them, WIDE=
 	$(NEED) cc clang
 	@tests/mutants/run.sh $(NAMES)
 
+coverage:   ## lines and branches of the header that the tests run, by room
+	$(NEED) lcov
+	@tests/coverage/run.sh
+
+soak:       ## mixed load for SECS=600: memory, descriptors, and whether everybody runs
+	@tests/stress/soak.sh
+
+# What is run when: tests/tools/tier.sh says it.
+commit:     ## in 3 minutes: the tests by gcc and clang, models, 3,000 histories
+commit: need-test
+	@tests/tools/tier.sh commit
+merge:      ## in 30: sanitizers, both views of races, faults, mutants
+merge: need-test
+	@tests/tools/tier.sh merge
+nightly:    ## in 8 hours: the same with all rounds, all mutants, coverage, stress, soak
+nightly: need-test
+	@tests/tools/tier.sh nightly
+release:    ## in 72 hours: nightly on more machines, every compiler, a long soak
+release: need-test
+	@tests/tools/tier.sh release
+
 lint:       ## rooms, layering, ordering tags, house style
 	@tests/run.sh lint
 

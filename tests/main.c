@@ -56,6 +56,23 @@ long test_rounds(long n) {
 }
 
 //------------------------------------------------------------------------------
+// What a child has run is counted, too, when it ends in the middle (coverage/run.sh).
+
+#ifdef TEST_COVERAGE
+#undef _exit
+#undef abort
+void __gcov_dump(void);
+void test_exit(int status) {
+    __gcov_dump();
+    _exit(status);
+}
+void test_abort(void) {
+    __gcov_dump();
+    abort();
+}
+#endif
+
+//------------------------------------------------------------------------------
 // Checks: one write each, so that lines of different threads do not mix.
 
 __attribute__((format(printf, 3, 4)))
