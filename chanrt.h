@@ -7529,7 +7529,7 @@ static int chanrt__select_events(const chanrt_chan_case *k) {
 static void chanrt__select_look(chanrt_chan_case *cases, int n) {
     for (int i = 0; i < n; i++) {
         chanrt_chan_case *k = &cases[i];
-        struct chanrt__fd_look look;
+        struct chanrt__fd_look look = { NULL, { 0, 0 }, 0 }; // gcc with -flto cannot see it set
         if (!chanrt__select_is_io(k)) continue;
         int fd = (int)(intptr_t)k->x_ptr, err = chanrt__fd_begin(&look, fd);
         int ready = err != 0 ? -err : chanrt__fd_ready(fd, chanrt__select_events(k));

@@ -6,6 +6,7 @@
 #     c      a ```c block with a main, or an indented program of the manual
 #     out    the ```text block after a c block: what that program prints
 #     part   a ```c block without a main, after a line <!-- test -->
+#     ccpart a ```cpp block likewise
 #     sh     a ```sh block after a line <!-- test -->
 
 function stem(    s) { s = FILENAME; gsub(/[^A-Za-z0-9]/, "_", s); return dir "/" s "_" FNR }
@@ -14,6 +15,7 @@ function flush_block(    kind) {
         kind = language
         if (kind == "c" && text !~ /int main\(/) kind = marked ? "part" : ""
         if (kind == "sh" && !marked) kind = ""
+        if (kind == "cpp") kind = marked ? "ccpart" : ""
         if (kind == "text") { at = program; kind = program != "" ? "out" : "" }
         program = kind == "c" ? at : ""
         if (kind != "") { printf "%s", text > (at "." kind); close(at "." kind) }

@@ -24,16 +24,20 @@ for f in "$work"/*.c; do
         verdict "$want" $? "$out"
     fi
 done
-for f in "$work"/*.part; do
+fragment() {    # fragment FILE COMPILER FLAGS...
     { echo '#include "tests/tools/fragment.h"'
       echo 'void fragment(void);'
       echo 'void fragment(void) {'
-      cat "$f"
-      echo '}'; } >"$f.c"
-    out=$($cc -std=c11 -I. -fsyntax-only -Werror=incompatible-pointer-types \
-        -Werror=int-conversion -Werror=implicit-function-declaration "$f.c" 2>&1)
-    verdict "$f" $? "$out"
+      cat "$1"
+      echo '}'; } >"$1.c"
+    out=$("${@:2}" -I. -fsyntax-only "$1.c" 2>&1)
+    verdict "$1" $? "$out"
+}
+for f in "$work"/*.part; do
+    fragment "$f" $cc -std=c11 -Werror=incompatible-pointer-types -Werror=int-conversion \
+        -Werror=implicit-function-declaration
 done
+for f in "$work"/*.ccpart; do fragment "$f" g++ -std=c++17 -Wall -Wno-unused -x c++; done
 for f in "$work"/*.sh; do
     out=$(timeout 60 bash -e "$f" 2>&1 </dev/null)
     verdict "$f" $? "$out"
