@@ -36,7 +36,7 @@ demo: need-demo $(B)/examples/wordcount
 
 test:       ## unit, spec, history, fail, examples, net, docs, lint: two minutes
 test: need-test
-	@TEST_SCALE=$${TEST_SCALE:-0.3} tests/run.sh unit spec history names fail mistakes install \
+	@TEST_SCALE=$${TEST_SCALE:-0.3} tests/run.sh unit spec history names hooks gdb fail mistakes install \
 	    migrating examples net tour docs lint
 
 examples:   ## build every example, run it, compare what it prints
