@@ -35,6 +35,27 @@ check() {
         "${why:-exhaustive, no error}"
 }
 
+# What a model says it mirrors, functions and [tags], is in the header.
+mirrors() {
+    awk '/Mirrors:/ { on = 1; sub(/.*Mirrors:/, ""); print; next }
+         on && /^ \* [A-Z]|^ \*\// { on = 0 }
+         on { sub(/^ \*/, ""); print }' "$1.pml" |
+        grep -oE 'chanrt_[a-z_]+|\b_[a-z_]+|\[[a-z]+\]' | sort -u
+}
+for model in *.pml; do
+    model=${model%.pml} gone=
+    if [ -n "$only" ] && [ "$only" != "$model" ]; then continue; fi
+    for name in $(mirrors "$model"); do
+        case $name in
+        \[*)     grep -qF "$name" ../../chanrt.h ;;
+        chanrt*) grep -qE "\\b${name%_}" ../../chanrt.h ;;
+        _*)      grep -qE "chanrt_[a-z_]*$name\\b" ../../chanrt.h ;;
+        esac || gone="$gone $name"
+    done
+    if [ -z "$gone" ]; then passed=$((passed + 1))
+    else failed=$((failed + 1)); echo "FAIL  $model mirrors what is not in the header:$gone"; fi
+done
+
 check ok  select
 check ok  select -DCAP0=1
 check ok  select -DCAP0=1 -DCAP1=1 -DPOLL

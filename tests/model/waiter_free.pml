@@ -1,5 +1,5 @@
 /* waiter_free.pml - the waiter frees the channel or wait group the moment it returns, and its frame goes with it (M1).
- * Mirrors: chanrt__chan_send, _recv, _block, _sent, _received, _close, _detach_locked; chanrt_wg_add, _wait_timeout;
+ * Mirrors: chanrt__chan_send, _recv, _block, _sent, _received, _close; chanrt__wait_take; chanrt_wg_add, _wait_timeout;
  * chanrt__wait_finish, _leave, _block_thread; chanrt__sched_ready, _thread_block, _thread_unblock.
  * Waker: lock; take the node; unlock, its last touch of the object; read the next node; copy; chosen, err; owner; ready, its
  * last touch of the frame. Scenes: 1 a send, 2 a receive, 3 a receive from a full ring, 4 a close of two waiters, 5 a wait
