@@ -28,7 +28,8 @@ refuses() {
 
 # The words with = become variables of this row alone, the rest is what to run.
 run_suites() (
-    workers=${WORKERS:-1 4} under='' scale=${SCALE:-0.2} qemu='' libs=-lcmocka stdxx=c++17 refusal=''
+    workers=${WORKERS:-1 4} under='' scale=${SCALE:-0.2} qemu='' libs=-lcmocka stdxx=c++17
+    refusal=''
     names=() some=$smoke
     [ -z "$QUICK" ] || some=$quick
     eval "set -- $1"
