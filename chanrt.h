@@ -1287,6 +1287,18 @@ CHANRT_API bool chanrt_ctx_deadline(chanrt_task_ctx *c, int64_t *t);
 // calls may be made by many at once; this one ends them for this context. NULL is fine.
 CHANRT_API void chanrt_ctx_free(chanrt_task_ctx *c);
 
+// In a debug build these note their place.
+#if CHANRT_DEBUG
+#define chanrt_ctx_with_cancel(parent) \
+    (CHANRT__NOTE("ctx_with_cancel"), chanrt_ctx_with_cancel(parent))
+#define chanrt_ctx_with_timeout(parent, ns) \
+    (CHANRT__NOTE("ctx_with_timeout"), chanrt_ctx_with_timeout(parent, ns))
+#define chanrt_ctx_with_deadline(parent, t) \
+    (CHANRT__NOTE("ctx_with_deadline"), chanrt_ctx_with_deadline(parent, t))
+#define chanrt_ctx_with_value(parent, key, value) \
+    (CHANRT__NOTE("ctx_with_value"), chanrt_ctx_with_value(parent, key, value))
+#endif
+
 //------------------------------------------------------------------------------
 // >>api-group    Groups: tasks that return errors, and the first one that does.
 //------------------------------------------------------------------------------
@@ -1346,6 +1358,9 @@ CHANRT_API int chanrt_group_wait(chanrt_task_group *g);
 CHANRT_API int chanrt_x_group_begin(void *g);
 CHANRT_API int chanrt_x_group_try_begin(void *g);
 CHANRT_API void chanrt_x_group_end(void *g, int result);
+#if CHANRT_DEBUG
+#define chanrt_group_init(g, ctx) (CHANRT__NOTE("group_init"), chanrt_group_init(g, ctx))
+#endif
 
 //------------------------------------------------------------------------------
 // >>api-io    Input, output, calls that block, signals.
@@ -1914,9 +1929,19 @@ and compile with -DCHANRT_UCONTEXT=1"
 #pragma push_macro("chanrt_task_sleep")
 #pragma push_macro("chanrt_wg_wait")
 #pragma push_macro("chanrt_wg_wait_timeout")
+#pragma push_macro("chanrt_ctx_with_cancel")
+#pragma push_macro("chanrt_ctx_with_timeout")
+#pragma push_macro("chanrt_ctx_with_deadline")
+#pragma push_macro("chanrt_ctx_with_value")
+#pragma push_macro("chanrt_group_init")
 #undef chanrt_task_sleep
 #undef chanrt_wg_wait
 #undef chanrt_wg_wait_timeout
+#undef chanrt_ctx_with_cancel
+#undef chanrt_ctx_with_timeout
+#undef chanrt_ctx_with_deadline
+#undef chanrt_ctx_with_value
+#undef chanrt_group_init
 #else
 #define CHANRT__IF_DEBUG(...)
 #endif
@@ -6066,9 +6091,9 @@ CHANRT_API const char *chanrt_task_name(void) {
 
 #if CHANRT_DEBUG
 //------------------------------------------------------------------------------
-// >>debug    What a debug build knows: places, and channels alive or freed.
+// >>debug    What a debug build knows: places; channels and contexts alive or freed.
 //   uses    port fail atom os task sched
-//   owns    chanrt__debug: every channel made and not freed, and the last ones freed
+//   owns    chanrt__debug: every channel and context made and not freed, the last channels freed
 //   lock    its mutex, taken with nothing else but the pool's
 //   laws    A freed channel's block is kept until a thousand others were freed, so whoever uses
 //           it meets its mark. Nothing of this exists in a build without CHANRT_DEBUG: other
@@ -6100,6 +6125,13 @@ static struct {
         const chanrt_x_site *key;
         uint64_t value;
     } *told;                           // stb_ds map: spawn places of tasks that hogged a worker
+    struct {
+        const void *key;
+        struct chanrt__debug_context {
+            const chanrt_x_site *made;
+            bool group;                // it is a group's own
+        } value;
+    } *contexts;                       // stb_ds map: those not freed
 } chanrt__debug = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
 // The place of the call that is being made. NULL: its file is not compiled for debugging.
@@ -6236,28 +6268,70 @@ static void chanrt__debug_tell_made(FILE *f, const void *chan) {
     pthread_mutex_unlock(&chanrt__debug.mutex);
 }
 
-// At exit: channels that nobody freed, by the place they were made at.
-__attribute__((destructor)) static void chanrt__debug_report(void) {
-    struct {
-        const chanrt_x_site *key;
-        uint64_t value;
-    } *places = NULL;
+// --- contexts and groups: a group is known by its context, whose address is nobody else's
+
+static void chanrt__debug_context_made(const void *c) {
+    struct chanrt__debug_context made = { chanrt__debug_here(), false };
+    pthread_mutex_lock(&chanrt__debug.mutex);
+    stbds_hmput(chanrt__debug.contexts, c, made);
+    pthread_mutex_unlock(&chanrt__debug.mutex);
+}
+
+static void chanrt__debug_context_of_group(const void *c) {
+    struct chanrt__debug_context made = { chanrt__debug_here(), true };
+    pthread_mutex_lock(&chanrt__debug.mutex);
+    stbds_hmput(chanrt__debug.contexts, c, made);
+    pthread_mutex_unlock(&chanrt__debug.mutex);
+}
+
+static void chanrt__debug_context_freed(const void *c) {
+    pthread_mutex_lock(&chanrt__debug.mutex);
+    (void)stbds_hmdel(chanrt__debug.contexts, c);
+    pthread_mutex_unlock(&chanrt__debug.mutex);
+}
+
+// --- at exit: what nobody freed, by the place it was made at
+
+struct chanrt__debug_tally {
+    const chanrt_x_site *key;
+    uint64_t value;
+}; // an stb_ds map
+
+static struct chanrt__debug_tally *chanrt__debug_tally(struct chanrt__debug_tally *places,
+                                                       const chanrt_x_site *made) {
+    uint64_t before = stbds_hmget(places, made);
+    stbds_hmput(places, made, before + 1);
+    return places;
+}
+
+static void chanrt__debug_tell(struct chanrt__debug_tally *places, const char *what,
+                               const char *done, const char *unknown) {
     char text[256];
+    for (ptrdiff_t i = 0; i < stbds_hmlen(places); i++)
+        chanrt__fail_say("%llu %s%s never %s, made %s%s", (unsigned long long)places[i].value,
+                         what, places[i].value == 1 ? " was" : "s were", done,
+                         places[i].key != NULL ? "at " : unknown,
+                         chanrt__debug_place(text, places[i].key));
+    stbds_hmfree(places);
+}
+
+__attribute__((destructor)) static void chanrt__debug_report(void) {
+    struct chanrt__debug_tally *chans = NULL, *contexts = NULL, *groups = NULL;
     pthread_mutex_lock(&chanrt__debug.mutex);
     for (ptrdiff_t i = 0; i < stbds_hmlen(chanrt__debug.chans); i++) {
         const struct chanrt__debug_chan *c = &chanrt__debug.chans[i].value;
-        if (c->gone) continue;
-        uint64_t before = stbds_hmget(places, c->made);
-        stbds_hmput(places, c->made, before + 1);
+        if (!c->gone) chans = chanrt__debug_tally(chans, c->made);
     }
-    for (ptrdiff_t i = 0; i < stbds_hmlen(places); i++)
-        chanrt__fail_say("%llu channel%s never freed, made %s%s",
-                         (unsigned long long)places[i].value,
-                         places[i].value == 1 ? " was" : "s were",
-                         places[i].key != NULL ? "at " : "by a timer, or at ",
-                         chanrt__debug_place(text, places[i].key));
-    stbds_hmfree(places);
+    for (ptrdiff_t i = 0; i < stbds_hmlen(chanrt__debug.contexts); i++) {
+        const struct chanrt__debug_context *c = &chanrt__debug.contexts[i].value;
+        if (c->group) groups = chanrt__debug_tally(groups, c->made);
+        else contexts = chanrt__debug_tally(contexts, c->made);
+    }
+    chanrt__debug_tell(chans, "channel", "freed", "by a timer, or at ");
+    chanrt__debug_tell(contexts, "context", "freed", "at ");
+    chanrt__debug_tell(groups, "task_group", "waited for", "at ");
     stbds_hmfree(chanrt__debug.chans);
+    stbds_hmfree(chanrt__debug.contexts);
     stbds_hmfree(chanrt__debug.told);
     pthread_mutex_unlock(&chanrt__debug.mutex);
 }
@@ -8742,7 +8816,7 @@ static void chanrt__sync_forget(void) {
 
 //------------------------------------------------------------------------------
 // >>context    Contexts: a tree that is cancelled from any node downwards.
-//   uses    port atom os list task sched chan timer
+//   uses    port atom os list task sched debug chan timer
 //   owns    struct chanrt_task_ctx
 //   lock    a_lock, a few instructions, never two at once: of the context for its error and
 //           its functions to come, of the parent for its list of children
@@ -8939,6 +9013,7 @@ static struct chanrt_task_ctx *chanrt__context_new(struct chanrt_task_ctx *paren
     c->a_refs = 1 + (c->parent != NULL); // the owner's, and that of the list it is to be in
     c->values = parent->values;
     c->deadline = parent->deadline;
+    CHANRT__IF_DEBUG(chanrt__debug_context_made(c);)
     return c;
 }
 
@@ -8980,6 +9055,7 @@ static struct chanrt_task_ctx *chanrt__context_timed(struct chanrt_task_ctx *par
     bool sooner = t < c->deadline, late = t <= now;
     if (sooner) c->deadline = t;
     if (sooner && !late && chanrt__atom_load(&parent->a_error) == 0 && !chanrt__context_arm(c)) {
+        CHANRT__IF_DEBUG(chanrt__debug_context_freed(c);)
         CHANRT_FREE(c);
         return NULL;
     }
@@ -9107,6 +9183,7 @@ CHANRT_API bool chanrt_ctx_after_stop(chanrt_task_ctx *c, uint64_t handle) {
 
 CHANRT_API void chanrt_ctx_free(chanrt_task_ctx *c) {
     if (c == NULL || c == &chanrt__context_background) return;
+    CHANRT__IF_DEBUG(chanrt__debug_context_freed(c);) // before its address can be another's
     chanrt__context_cancel(c, ECANCELED, ECANCELED);
     // A deadline that fired into a shutdown has no task any more to give up its reference.
     if (c->timed && c->epoch != chanrt__pool.epoch && chanrt__atom_load(&c->a_armed)) {
@@ -9118,7 +9195,7 @@ CHANRT_API void chanrt_ctx_free(chanrt_task_ctx *c) {
 
 //------------------------------------------------------------------------------
 // >>group    Groups: a count with a limit, the first error, a context.
-//   uses    port atom os task sched wait context
+//   uses    port atom os task sched debug wait context
 //   owns    the private fields of chanrt_task_group
 //   lock    a_lock; its release is the last touch of a group that ends, so that who waited
 //           may free it
@@ -9162,6 +9239,7 @@ CHANRT_API int chanrt_group_init(chanrt_task_group *g, chanrt_task_ctx *ctx) {
     g->x_limit = -1;
     g->x_ctx = chanrt_ctx_with_cancel(ctx != NULL ? ctx : chanrt_ctx_background());
     if (g->x_ctx == NULL) return ENOMEM;
+    CHANRT__IF_DEBUG(chanrt__debug_context_of_group(g->x_ctx);)
     chanrt__atom_store(&g->a_self, g);
     return 0;
 }
@@ -10674,6 +10752,11 @@ __attribute__((constructor)) static void chanrt__rt_init(void) {
 #pragma pop_macro("chanrt_task_sleep")
 #pragma pop_macro("chanrt_wg_wait")
 #pragma pop_macro("chanrt_wg_wait_timeout")
+#pragma pop_macro("chanrt_ctx_with_cancel")
+#pragma pop_macro("chanrt_ctx_with_timeout")
+#pragma pop_macro("chanrt_ctx_with_deadline")
+#pragma pop_macro("chanrt_ctx_with_value")
+#pragma pop_macro("chanrt_group_init")
 #endif
 
 #ifndef CHANRT_KEEP_ERRNO

@@ -18,6 +18,15 @@ static void check_line(const char *child, int status, const char *want) {
     test_child_free(&r);
 }
 
+// The child ends as usual, and says nothing of the kind.
+static void check_no_line(const char *child, const char *unwanted) {
+    struct test_child r = test_run_child(child, PATIENCE);
+    CHECK_EQ(r.status, 7);
+    if (!CHECK(strstr(r.out, unwanted) == NULL))
+        fprintf(stderr, "%s: '%s' in:\n%s\n", child, unwanted, r.out);
+    test_child_free(&r);
+}
+
 static char text[1000];
 #define LINE(...) (snprintf(text, sizeof text, __VA_ARGS__), text)
 enum { ABORTED = 128 + SIGABRT };
@@ -118,6 +127,83 @@ TEST(channels_never_freed_are_told_by_where_they_were_made) {
     check_line("main_forgets_channels", 7,
                LINE("chanrt: 3 channels were never freed, made at %s:%d\n", __FILE__, MADE_LINE));
     check_line("main_forgets_channels", 7, "chanrt: 1 channel was never freed, made by a timer");
+}
+
+//--------------------------------------------------------------------------------------------------
+// Contexts and groups.
+
+enum { CONTEXT_LINE = __LINE__ + 2 };
+static task_ctx *make_context(task_ctx *parent) {
+    return ctx_with_cancel(parent);
+}
+
+enum { TIMED_LINE = __LINE__ + 2 };
+static task_ctx *make_timed(task_ctx *parent, int64_t ns) {
+    return ctx_with_timeout(parent, ns);
+}
+
+enum { GROUP_LINE = __LINE__ + 2 };
+static void make_group(task_group *g, task_ctx *ctx) {
+    group_init(g, ctx);
+}
+
+static int no_error(void) { return 0; }
+TASK_ERR(does_nothing) { return no_error(); }
+
+// A parent without an owner is kept by its child, and is not the child's owner's to free.
+CHILD(main_forgets_contexts) {
+    static char key;
+    task_ctx *root = make_context(ctx_background());
+    make_timed(root, -1);
+    make_timed(root, CHANRT_MILLISECOND);
+    make_timed(root, 0);
+    ctx_free(ctx_with_value(root, &key, NULL));
+    ctx_free(ctx_with_deadline(root, chanrt_now() + CHANRT_SECOND));
+    ctx_cancel(root);
+    return chanrt_shutdown(CHANRT_SECOND) == 0 ? 7 : 8;
+}
+
+// The second group takes the place of the first: both are missed.
+CHILD(main_forgets_groups) {
+    task_group g, waited;
+    make_group(&g, NULL);
+    group_go(&g, does_nothing);
+    make_group(&g, NULL);
+    make_group(&waited, NULL);
+    group_go(&waited, does_nothing);
+    group_wait(&waited);
+    return chanrt_shutdown(CHANRT_SECOND) == 0 ? 7 : 8;
+}
+
+CHILD(main_forgets_nothing) {
+    task_group g;
+    task_ctx *root = make_context(NULL); // none is made
+    root = make_context(ctx_background());
+    task_ctx *child = make_timed(root, CHANRT_MILLISECOND);
+    chan_recv(ctx_done(child), NULL);
+    make_group(&g, child);
+    group_go(&g, does_nothing);
+    group_wait(&g);
+    chanrt_shutdown(CHANRT_SECOND);
+    ctx_free(root); // a context outlives a shutdown
+    ctx_free(child);
+    return 7;
+}
+
+TEST(contexts_never_freed_are_told_by_where_they_were_made) {
+    check_line("main_forgets_contexts", 7,
+               LINE("chanrt: 1 context was never freed, made at %s:%d\n", __FILE__, CONTEXT_LINE));
+    check_line("main_forgets_contexts", 7,
+               LINE("chanrt: 3 contexts were never freed, made at %s:%d\n", __FILE__, TIMED_LINE));
+    check_no_line("main_forgets_contexts", "task_group");
+}
+
+TEST(groups_never_waited_for_are_told_by_where_they_were_made) {
+    check_line("main_forgets_groups", 7,
+               LINE("chanrt: 2 task_groups were never waited for, made at %s:%d\n", __FILE__,
+                    GROUP_LINE));
+    check_no_line("main_forgets_groups", "never freed");
+    check_no_line("main_forgets_nothing", "never");
 }
 
 //--------------------------------------------------------------------------------------------------
