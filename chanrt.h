@@ -1060,6 +1060,14 @@ CHANRT_API int chanrt_x_once_do(chanrt_sync_once *o, void (*fn)(void *), void *a
 CHANRT_API int chanrt_x_sem_acquire(chanrt_sync_sem *s, int k, int64_t ns);
 CHANRT_API int chanrt_x_sem_release(chanrt_sync_sem *s, int k);
 
+#ifdef __TINYC__ // has no such builtins, and on x86 its plain accesses are in this order
+static inline bool chanrt_x_sync_swap(uint32_t *p, uint32_t from, uint32_t to) {
+    return (void)p, (void)from, (void)to, false; // as if others were there: not the short way
+}
+#define CHANRT__SYNC_SEEN(p) (*(const volatile uint32_t *)(p))
+#define CHANRT__SYNC_CLEAR(p) (*(volatile uint32_t *)(p) = 0)
+#define chanrt_x_sync_look(p) CHANRT__SYNC_SEEN(p)
+#else
 static inline bool chanrt_x_sync_swap(uint32_t *p, uint32_t from, uint32_t to) {
     return __atomic_compare_exchange_n(p, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
@@ -1067,6 +1075,11 @@ static inline bool chanrt_x_sync_swap(uint32_t *p, uint32_t from, uint32_t to) {
 static inline uint32_t chanrt_x_sync_look(const uint32_t *p) {
     return __atomic_load_n(p, __ATOMIC_RELAXED);
 }
+#define CHANRT__SYNC_SEEN(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define CHANRT__SYNC_CLEAR(p)                   \
+    (__atomic_store_n((p), 0, __ATOMIC_RELEASE), \
+     __atomic_signal_fence(__ATOMIC_SEQ_CST))
+#endif
 
 // Hides where a pointer comes from: seeing it compared with NULL, gcc would warn of what the
 // program does with the object around it.
@@ -1100,8 +1113,7 @@ static inline int chanrt_sync_mutex_unlock(chanrt_sync_mutex *m) {
     if (CHANRT_DEBUG || m == NULL || chanrt_x_sync_look(&m->a_state) != CHANRT_X_LOCKED ||
         chanrt_x_sync_look(quiet) == 0)
         return chanrt_x_mutex_unlock(m);
-    __atomic_store_n(&m->a_state, 0, __ATOMIC_RELEASE);
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    CHANRT__SYNC_CLEAR(&m->a_state);
     // Somebody else may lock, unlock and free it from here on.
     return chanrt_x_sync_look(quiet) != 0 ? 0 : chanrt_x_mutex_wake(m);
 }
@@ -1161,7 +1173,7 @@ static inline int chanrt_sync_rwmutex_unlock(chanrt_sync_rwmutex *rw) {
 static inline int chanrt_sync_once_do(chanrt_sync_once *o, void (*fn)(void *), void *arg) {
     CHANRT__SYNC_HIDE(o);
     if (o != NULL && fn != NULL &&
-        __atomic_load_n(&o->a_state, __ATOMIC_ACQUIRE) == CHANRT_X_ONCE_DONE)
+        CHANRT__SYNC_SEEN(&o->a_state) == CHANRT_X_ONCE_DONE)
         return 0;
     return chanrt_x_once_do(o, fn, arg);
 }
