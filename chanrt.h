@@ -2477,19 +2477,20 @@ static struct chanrt__os_exceptions *chanrt__os_exceptions(void) {
 // --- spin locks: taken with one locked instruction, released with a plain store. A lock that many
 // want is fastest when each of them has it to itself for a while: its lines, and those of what it
 // guards, move once and not at every turn. So a loser stays away, without a look, for long enough
-// that whoever holds it can go on; and for longer when it had hardly run itself since it last lost.
-// Undisturbed for 1 us and away for 32 at most, one channel took 400 ns an operation on 8 cores,
-// for 3 us 53, and 440 on 16, which need more than 32 us (tests/bench: mpmc32x32_128).
+// that whoever holds it can go on; and for longer when it had hardly run itself since it last lost,
+// or finds it taken again. Undisturbed for 1 us and away for 32 at most, one channel took 400 ns an
+// operation on 8 cores, for 3 us 53; with losers that looked 64 times and came again after 128 ns
+// 480 ns on 16 cores, with these 35 (tests/bench: mpmc32x32_128).
 
 enum {
     CHANRT__AWAY_RUN = 4000,    // ns undisturbed that make the move of the lines worth it
     CHANRT__AWAY_LEAST = 128,
+    CHANRT__AWAY_POLLS = 8,     // looks at the word by one that has come back
     CHANRT__AWAY_SLEEP = 40000, // from here on the processor is given away
     CHANRT__AWAY_MOST = 1 << 17
 };
 
-static uint32_t chanrt__os_away(struct chanrt__os_thread *self, int64_t now) {
-    int64_t ran = now - self->contended;
+static uint32_t chanrt__os_away(struct chanrt__os_thread *self, int64_t ran) {
     uint32_t away = self->back_off;
     if (ran < CHANRT__AWAY_RUN) away *= 2;
     else away /= ran > 8 * CHANRT__AWAY_RUN ? 8 : 2;
@@ -2501,15 +2502,16 @@ static uint32_t chanrt__os_away(struct chanrt__os_thread *self, int64_t now) {
 
 CHANRT__NOINLINE static void chanrt__os_lock_slow(uint32_t *word) {
     struct chanrt__os_thread *self = chanrt__os_self();
-    int64_t now = chanrt__os_clock(), away = chanrt__os_away(self, now), until = now + away;
+    int64_t now = chanrt__os_clock(), ran = now - self->contended;
     uint32_t nothing = 0;
-    for (;;) {
+    for (;; ran = 0) {
+        int64_t away = chanrt__os_away(self, ran), until = now + away;
         do {
             if (away >= CHANRT__AWAY_SLEEP) chanrt__os_sleep(&nothing, 0, until);
             else for (int i = 0; i < 16; i++) chanrt__atom_pause();
             now = chanrt__os_clock();
         } while (now < until);
-        for (int i = 0; i < 64; i++) {
+        for (int i = 0; i < CHANRT__AWAY_POLLS; i++) {
             if (chanrt__atom_load(word) == 0 &&
                 chanrt__atom_swap_acq(word, 1) == 0) { // [lock] pairs with the unlock's store
                 self->contended = now;
@@ -2517,8 +2519,7 @@ CHANRT__NOINLINE static void chanrt__os_lock_slow(uint32_t *word) {
             }
             chanrt__atom_pause();
         }
-        sched_yield(); // its holder may have lost the processor
-        until = now + CHANRT__AWAY_LEAST;
+        sched_yield(); // its holder may have lost the processor; or too many have come back
     }
 }
 
