@@ -34,10 +34,10 @@ demo:       ## count the words of this repository with many tasks
 demo: need-demo $(B)/examples/wordcount
 	$(B)/examples/wordcount
 
-test:       ## unit, spec, history, fail, examples, net, docs, lint: two minutes
+test:       ## every program, document and example, and lint: five minutes
 test: need-test
-	@TEST_SCALE=$${TEST_SCALE:-0.3} tests/run.sh unit spec history names hooks gdb fail mistakes install \
-	    migrating examples net tour docs lint
+	@TEST_SCALE=$${TEST_SCALE:-0.3} tests/run.sh unit spec history explore names hooks gdb fail \
+	    mistakes install migrating examples net tour docs lint
 
 examples:   ## build every example, run it, compare what it prints
 examples: need-demo

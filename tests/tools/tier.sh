@@ -22,7 +22,7 @@ step() {
 scaled() { step "$2" env TEST_SCALE="$1" "${@:3}"; }
 
 commit() {
-    scaled 0.05 'tests, gcc' env WORKERS='2 4' tests/run.sh unit spec history lint
+    scaled 0.05 'tests, gcc' env WORKERS='2 4' tests/run.sh unit spec history explore lint
     scaled 0.05 'tests, clang' env WORKERS=4 CC=clang B=build/clang tests/run.sh unit spec
     step models tests/model/run.sh
 }
