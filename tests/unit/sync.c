@@ -1,5 +1,8 @@
 // sync.c - locks: their words, their lots, and what is left behind.
 #include "unit.h"
+#include <signal.h>
+#include <sys/mman.h>
+#include <ucontext.h>
 
 static uint32_t *quiet_of(const void *object) {
     return &chanrt_x_sync_quiet[chanrt_x_sync_lot(object)];
@@ -306,4 +309,119 @@ TEST(a_quiet_lot_that_is_woken_up_loses_nobody) {
     CHECK_EQ(sync_mutex_lock(&moody), 0);
     CHECK(plain >= 2 * rounds);
     CHECK_EQ(sync_mutex_unlock(&moody), 0);
+}
+
+static void *page(void) {
+    void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(p != MAP_FAILED);
+    return p;
+}
+
+static void goes_well(const char *child) {
+    struct test_child r = test_run_child(child, 20000);
+    if (!CHECK_EQ(r.status, 0)) fputs(r.out, stderr);
+    test_child_free(&r);
+}
+
+//--------------------------------------------------------------------------------------------------
+// The last touch (M1). An unlock is executed one instruction at a time; as soon as the word has
+// changed, the object is gone, as if who had it next had freed it there and then.
+#if defined(__x86_64__) && defined(__linux__) && !CHANRT__TSAN && !CHANRT_DEBUG
+enum { STEP = 0x100 }; // of the flags: a trap after every instruction
+
+static struct {
+    const uint32_t *word;
+    uint32_t before;
+    bool gone;
+} watched;
+
+static void step(int sig, siginfo_t *info, void *context) {
+    ucontext_t *u = context;
+    (void)sig, (void)info;
+    u->uc_mcontext.gregs[REG_EFL] |= STEP;
+    if (__atomic_load_n(watched.word, __ATOMIC_RELAXED) == watched.before) return;
+    u->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)STEP;
+    watched.gone = mprotect((void *)(uintptr_t)watched.word, 4096, PROT_NONE) == 0;
+}
+
+static void watch(const uint32_t *word) {
+    struct sigaction trap = { .sa_sigaction = step, .sa_flags = SA_SIGINFO };
+    watched.word = word;
+    watched.before = *word;
+    watched.gone = false;
+    sigaction(SIGTRAP, &trap, NULL);
+    raise(SIGTRAP);
+}
+
+TASK(get_it, sync_mutex *, m) { sync_mutex_lock(m); }
+TASK(read_it, sync_rwmutex *, rw) { sync_rwmutex_rlock(rw); }
+
+static bool rw_has_queue(const void *rw) {
+    return chanrt__atom_load(&((const sync_rwmutex *)rw)->x_readers.a_first) != NULL;
+}
+
+CHILD(everything_is_gone_once_its_word_has_changed) {
+    for (int i = 0; i < 7; i++) {
+        void *object = page();
+        sync_mutex *m = object;
+        sync_rwmutex *rw = object;
+        sync_sem *s = object;
+        int err = 0;
+        if (i == 3) sync_rwmutex_rlock(rw);
+        else if (i == 4 || i == 5) sync_rwmutex_lock(rw);
+        else if (i == 6) sync_sem_init(s, 3), sync_sem_acquire(s, 2);
+        else sync_mutex_lock(m);
+        if (i == 2) go(get_it, m), wait_until(has_queue, m);
+        if (i == 2) m->a_state |= CHANRT__SYNC_HANDOFF;
+        if (i == 5) go(read_it, rw), wait_until(rw_has_queue, rw);
+        if (i == 0) *quiet_of(m) = 1; // nothing but the quick one
+        printf("case %d\n", i);
+        fflush(stdout);
+        watch(i == 6 ? &s->a_state : &m->a_state);
+        switch (i) {
+        case 0: err = sync_mutex_unlock(m); break;
+        case 1: case 2: err = chanrt_x_mutex_unlock(m); break;
+        case 3: err = chanrt_x_rwmutex_runlock(rw); break;
+        case 4: case 5: err = chanrt_x_rwmutex_unlock(rw); break;
+        default: err = chanrt_x_sem_release(s, 2);
+        }
+        if (err != 0 || !watched.gone) return 1;
+    }
+    return chanrt_shutdown(CHANRT_SECOND);
+}
+
+TEST(the_change_of_its_word_is_the_last_touch_of_an_object) {
+    goes_well("everything_is_gone_once_its_word_has_changed");
+}
+#endif
+
+//--------------------------------------------------------------------------------------------------
+// A mutex may go away after a shutdown that has reclaimed who waited for it. Nothing knows of it.
+CHILD(a_mutex_goes_after_the_shutdown) {
+    sync_mutex *m = page();
+    sync_mutex_lock(m);
+    go(lock_it, m);
+    wait_until(has_queue, m);
+    if (chanrt_shutdown(0) != EBUSY) return 1;
+    munmap(m, 4096);
+
+    sync_mutex field[4096] = {{0}}, *other = field; // another one of its lot
+    while (chanrt_x_sync_lot(other) != chanrt_x_sync_lot(m)) other++;
+    waitgroup wg = {0};
+    sync_mutex_lock(other);
+    wg_go(&wg, lock_it, other);                     // another start
+    wait_until(has_queue, other);
+    sync_mutex_unlock(other);
+    wg_wait(&wg);
+    chanrt_x_mutex_wake(other);                     // late, as after a quick unlock
+    for (int i = 0; i <= CHANRT__SYNC_QUIET_AFTER; i++) {
+        sync_mutex_lock(other);
+        sync_mutex_unlock(other);
+    }
+    if ((*quiet_of(other) != 0) != (chanrt__os_asymmetric && !CHANRT_DEBUG)) return 2;
+    return chanrt_shutdown(CHANRT_SECOND) == 0 ? 0 : 3;
+}
+
+TEST(after_a_shutdown_no_lot_lists_a_mutex_that_is_gone) {
+    goes_well("a_mutex_goes_after_the_shutdown");
 }
