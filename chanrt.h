@@ -826,17 +826,20 @@ static inline chanrt_chan_case chanrt_x_case(const volatile void *ch, const void
     return c;
 }
 
-#ifdef __TINYC__
-#define CHANRT__PRAGMA(text)
+#if defined(__TINYC__) || (!defined(__clang__) && __GNUC__ < 12)
+// tcc has no _Pragma; gcc 11 takes one for the loop's body, and warns of nested selects.
+#define CHANRT__SELECT(order)                                                             \
+    for (struct chanrt_x_select chanrt__select,                                           \
+         *chanrt__selecting = chanrt_x_select_begin(&chanrt__select, order);              \
+         chanrt_x_select_next(chanrt__selecting);)
 #else
-#define CHANRT__PRAGMA(text) _Pragma(text)
+#define CHANRT__SELECT(order)                                                             \
+    _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wshadow\"")         \
+    for (struct chanrt_x_select chanrt__select,                                           \
+         *chanrt__selecting = chanrt_x_select_begin(&chanrt__select, order);              \
+         chanrt_x_select_next(chanrt__selecting);)                                        \
+        _Pragma("GCC diagnostic pop")
 #endif
-#define CHANRT__SELECT(order)                                                                 \
-    CHANRT__PRAGMA("GCC diagnostic push") CHANRT__PRAGMA("GCC diagnostic ignored \"-Wshadow\"") \
-    for (struct chanrt_x_select chanrt__select,                                               \
-         *chanrt__selecting = chanrt_x_select_begin(&chanrt__select, order);                  \
-         CHANRT__NOTE("chan_select"), chanrt_x_select_next(chanrt__selecting);)               \
-        CHANRT__PRAGMA("GCC diagnostic pop")
 #define CHANRT__ON_RECV(id, ch, ptr)                                                       \
     if (!(chanrt__select.running ? chanrt_x_select_hit(&chanrt__select) : __extension__({  \
               CHANRT__MAY_RECV(ch, "on_recv");                                             \
