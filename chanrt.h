@@ -6129,7 +6129,7 @@ struct chanrt__debug_chan {
 static struct {
     pthread_mutex_t mutex;
     struct {
-        const void *key;
+        uint64_t key;
         struct chanrt__debug_chan value;
     } *chans;                          // stb_ds map
     struct {
@@ -6138,17 +6138,28 @@ static struct {
     } kept[CHANRT__DEBUG_KEEP];        // ring: the last ones freed
     uint32_t next;
     struct {
-        const chanrt_x_site *key;
+        uint64_t key;
         uint64_t value;
     } *told;                           // stb_ds map: spawn places of tasks that hogged a worker
     struct {
-        const void *key;
+        uint64_t key;
         struct chanrt__debug_context {
             const chanrt_x_site *made;
             bool group;                // it is a group's own
         } value;
     } *contexts;                       // stb_ds map: those not freed
 } chanrt__debug = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+
+// An address as a key, and back. stb_ds shifts the fourth byte of a key into an int's sign, which
+// the sanitizer of undefined behaviour, in a program's debug build, would report: it is below 128.
+static uint64_t chanrt__debug_key(const void *p) {
+    uint64_t n = (uint64_t)(uintptr_t)p;
+    return n >> 31 << 32 | (n & 0x7fffffff);
+}
+
+static const void *chanrt__debug_address(uint64_t key) {
+    return (const void *)(uintptr_t)(key >> 32 << 31 | (key & 0x7fffffff));
+}
 
 // The place of the call that is being made. NULL: its file is not compiled for debugging.
 static const chanrt_x_site *chanrt__debug_here(void) {
@@ -6196,6 +6207,10 @@ static const char *chanrt__debug_who(char text[256]) {
 
 // --- channels
 
+static void chanrt__debug_forget_locked(const void *chan) {
+    (void)stbds_hmdel(chanrt__debug.chans, chanrt__debug_key(chan));
+}
+
 static void chanrt__debug_alive_at(uint64_t *a_mark) {
     chanrt__atom_store(a_mark, chanrt__debug_alive);
 }
@@ -6203,7 +6218,7 @@ static void chanrt__debug_alive_at(uint64_t *a_mark) {
 static void chanrt__debug_made(const void *chan) {
     struct chanrt__debug_chan made = { NULL, NULL, 0, 0, false };
     pthread_mutex_lock(&chanrt__debug.mutex);
-    stbds_hmput(chanrt__debug.chans, chan, made);
+    stbds_hmput(chanrt__debug.chans, chanrt__debug_key(chan), made);
     pthread_mutex_unlock(&chanrt__debug.mutex);
 }
 
@@ -6211,14 +6226,14 @@ static void chanrt__debug_made(const void *chan) {
 static void chanrt__debug_made_here(const void *chan, size_t elem, size_t cap) {
     struct chanrt__debug_chan made = { chanrt__debug_here(), NULL, elem, cap, false };
     pthread_mutex_lock(&chanrt__debug.mutex);
-    stbds_hmput(chanrt__debug.chans, chan, made);
+    stbds_hmput(chanrt__debug.chans, chanrt__debug_key(chan), made);
     pthread_mutex_unlock(&chanrt__debug.mutex);
 }
 
 // The last reference goes here and now; selects may have yet to leave.
 static void chanrt__debug_dropped(const void *chan) {
     pthread_mutex_lock(&chanrt__debug.mutex);
-    ptrdiff_t i = stbds_hmgeti(chanrt__debug.chans, chan);
+    ptrdiff_t i = stbds_hmgeti(chanrt__debug.chans, chanrt__debug_key(chan));
     if (i >= 0) chanrt__debug.chans[i].value.freed = chanrt__debug_here();
     pthread_mutex_unlock(&chanrt__debug.mutex);
 }
@@ -6229,12 +6244,12 @@ static void *chanrt__debug_freed(const void *chan, uint64_t *a_mark, void *block
     pthread_mutex_lock(&chanrt__debug.mutex);
     uint32_t at = chanrt__debug.next++ % CHANRT__DEBUG_KEEP;
     void *old = chanrt__debug.kept[at].block;
-    if (old != NULL) (void)stbds_hmdel(chanrt__debug.chans, chanrt__debug.kept[at].chan);
+    if (old != NULL) chanrt__debug_forget_locked(chanrt__debug.kept[at].chan);
     chanrt__debug.kept[at].chan = chan;
     chanrt__debug.kept[at].block = block;
-    struct chanrt__debug_chan gone = stbds_hmget(chanrt__debug.chans, chan);
+    struct chanrt__debug_chan gone = stbds_hmget(chanrt__debug.chans, chanrt__debug_key(chan));
     gone.gone = true; // a context's was not in the table
-    stbds_hmput(chanrt__debug.chans, chan, gone);
+    stbds_hmput(chanrt__debug.chans, chanrt__debug_key(chan), gone);
     pthread_mutex_unlock(&chanrt__debug.mutex);
     return old;
 }
@@ -6244,7 +6259,7 @@ static void chanrt__debug_release(void) {
     for (uint32_t at = 0; at < CHANRT__DEBUG_KEEP; at++) {
         pthread_mutex_lock(&chanrt__debug.mutex);
         void *old = chanrt__debug.kept[at].block;
-        if (old != NULL) (void)stbds_hmdel(chanrt__debug.chans, chanrt__debug.kept[at].chan);
+        if (old != NULL) chanrt__debug_forget_locked(chanrt__debug.kept[at].chan);
         chanrt__debug.kept[at].block = NULL;
         pthread_mutex_unlock(&chanrt__debug.mutex);
         if (old != NULL) CHANRT_FREE(old);
@@ -6256,7 +6271,7 @@ static void chanrt__debug_stop(const void *chan) {
     char made[256], freed[256], here[256], who[256];
     struct chanrt__debug_chan known = { NULL, NULL, 0, 0, false };
     pthread_mutex_lock(&chanrt__debug.mutex);
-    ptrdiff_t i = stbds_hmgeti(chanrt__debug.chans, chan);
+    ptrdiff_t i = stbds_hmgeti(chanrt__debug.chans, chanrt__debug_key(chan));
     if (i >= 0) known = chanrt__debug.chans[i].value;
     pthread_mutex_unlock(&chanrt__debug.mutex);
     const chanrt_x_site *at = chanrt__debug_here();
@@ -6278,7 +6293,7 @@ static void chanrt__debug_use(const void *chan, const uint64_t *a_mark) {
 static void chanrt__debug_tell_made(FILE *f, const void *chan) {
     char place[256];
     pthread_mutex_lock(&chanrt__debug.mutex);
-    ptrdiff_t i = stbds_hmgeti(chanrt__debug.chans, chan);
+    ptrdiff_t i = stbds_hmgeti(chanrt__debug.chans, chanrt__debug_key(chan));
     if (i >= 0)
         fprintf(f, ", made at %s", chanrt__debug_place(place, chanrt__debug.chans[i].value.made));
     pthread_mutex_unlock(&chanrt__debug.mutex);
@@ -6289,45 +6304,47 @@ static void chanrt__debug_tell_made(FILE *f, const void *chan) {
 static void chanrt__debug_context_made(const void *c) {
     struct chanrt__debug_context made = { chanrt__debug_here(), false };
     pthread_mutex_lock(&chanrt__debug.mutex);
-    stbds_hmput(chanrt__debug.contexts, c, made);
+    stbds_hmput(chanrt__debug.contexts, chanrt__debug_key(c), made);
     pthread_mutex_unlock(&chanrt__debug.mutex);
 }
 
 static void chanrt__debug_context_of_group(const void *c) {
     struct chanrt__debug_context made = { chanrt__debug_here(), true };
     pthread_mutex_lock(&chanrt__debug.mutex);
-    stbds_hmput(chanrt__debug.contexts, c, made);
+    stbds_hmput(chanrt__debug.contexts, chanrt__debug_key(c), made);
     pthread_mutex_unlock(&chanrt__debug.mutex);
 }
 
 static void chanrt__debug_context_freed(const void *c) {
     pthread_mutex_lock(&chanrt__debug.mutex);
-    (void)stbds_hmdel(chanrt__debug.contexts, c);
+    (void)stbds_hmdel(chanrt__debug.contexts, chanrt__debug_key(c));
     pthread_mutex_unlock(&chanrt__debug.mutex);
 }
 
 // --- at exit: what nobody freed, by the place it was made at
 
 struct chanrt__debug_tally {
-    const chanrt_x_site *key;
+    uint64_t key;
     uint64_t value;
 }; // an stb_ds map
 
 static struct chanrt__debug_tally *chanrt__debug_tally(struct chanrt__debug_tally *places,
                                                        const chanrt_x_site *made) {
-    uint64_t before = stbds_hmget(places, made);
-    stbds_hmput(places, made, before + 1);
+    uint64_t before = stbds_hmget(places, chanrt__debug_key(made));
+    stbds_hmput(places, chanrt__debug_key(made), before + 1);
     return places;
 }
 
 static void chanrt__debug_tell(struct chanrt__debug_tally *places, const char *what,
                                const char *done, const char *unknown) {
     char text[256];
-    for (ptrdiff_t i = 0; i < stbds_hmlen(places); i++)
+    for (ptrdiff_t i = 0; i < stbds_hmlen(places); i++) {
+        const chanrt_x_site *made =
+            (const chanrt_x_site *)chanrt__debug_address(places[i].key);
         chanrt__fail_say("%llu %s%s never %s, made %s%s", (unsigned long long)places[i].value,
                          what, places[i].value == 1 ? " was" : "s were", done,
-                         places[i].key != NULL ? "at " : unknown,
-                         chanrt__debug_place(text, places[i].key));
+                         made != NULL ? "at " : unknown, chanrt__debug_place(text, made));
+    }
     stbds_hmfree(places);
 }
 
@@ -6356,8 +6373,8 @@ __attribute__((destructor)) static void chanrt__debug_report(void) {
 
 static bool chanrt__debug_tell_once(const chanrt_x_site *site) {
     pthread_mutex_lock(&chanrt__debug.mutex);
-    uint64_t before = stbds_hmget(chanrt__debug.told, site);
-    stbds_hmput(chanrt__debug.told, site, before + 1);
+    uint64_t before = stbds_hmget(chanrt__debug.told, chanrt__debug_key(site));
+    stbds_hmput(chanrt__debug.told, chanrt__debug_key(site), before + 1);
     pthread_mutex_unlock(&chanrt__debug.mutex);
     return before == 0;
 }
