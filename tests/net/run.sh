@@ -111,6 +111,18 @@ printf '\r\n\r\n' >>"$work/raw"
 verdict 'noise' "$(raw "$work/raw" | head -n 1 | grep -aqE '^HTTP/1.1 (400|505)' ||
     echo 'not refused')"
 
+# Whoever connects and never says anything is let go after six times the patience, unanswered.
+silent() {
+    local began=${EPOCHREALTIME/./}
+    exec 3<>"/dev/tcp/127.0.0.1/$port"
+    timeout 20 cat <&3 >"$work/said" || echo 'not closed'
+    local ms=$(((${EPOCHREALTIME/./} - began) / 1000))
+    [ $ms -ge 4100 ] || echo "closed after $ms ms"
+    [ ! -s "$work/said" ] || echo 'answered'
+}
+silent >"$work/silent" 2>&1 &
+silent=$!
+
 # A slow loris sends its head byte by byte and has to be cut off, also while others are served.
 loris() {
     exec 3<>"/dev/tcp/127.0.0.1/$port"
@@ -141,6 +153,9 @@ for _ in 1 2 3 4 5 6 7 8; do
 done
 verdict 'resets' "$(until_logged 'Connection reset by peer\|Broken pipe')"
 verdict 'served after all that' "$(get $url/large | cmp - "$site/large" 2>&1)"
+
+wait $silent
+verdict 'a connection that says nothing' "$(cat "$work/silent")"
 
 # Real load: every answer right, and nothing left open.
 if command -v ab >/dev/null; then

@@ -82,3 +82,74 @@ TEST(other_tasks_run_meanwhile) {
     chan_free(out);
     chan_free(stop);
 }
+
+//--------------------------------------------------------------------------------------------------
+// io_resolve: no name here needs more than this machine.
+
+static void same_answer(const char *host, int flags) {
+    struct addrinfo hints = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM, .ai_flags = flags };
+    struct addrinfo *a = NULL, *b = NULL;
+    int err = getaddrinfo(host, "80", &hints, &a);
+    CHECK_EQ(io_resolve(host, "80", &hints, &b), err);
+    if (err != 0) return;
+    CHECK_EQ(a->ai_addrlen, b->ai_addrlen);
+    CHECK(memcmp(a->ai_addr, b->ai_addr, a->ai_addrlen) == 0);
+    freeaddrinfo(a);
+    freeaddrinfo(b);
+}
+
+static void resolve_all(void) {
+    struct addrinfo hints = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM,
+                              .ai_flags = AI_NUMERICHOST };
+    struct addrinfo *list = NULL;
+    if (CHECK_EQ(io_resolve("127.0.0.1", "8080", &hints, &list), 0)) {
+        struct sockaddr_in *in = (struct sockaddr_in *)(void *)list->ai_addr;
+        CHECK_EQ(ntohl(in->sin_addr.s_addr), INADDR_LOOPBACK);
+        CHECK_EQ(ntohs(in->sin_port), 8080);
+        freeaddrinfo(list);
+    }
+    CHECK_EQ(io_resolve("no number", "80", &hints, &list), EAI_NONAME);
+    CHECK_EQ(io_resolve("127.0.0.1", "no service", &hints, &list),
+             getaddrinfo("127.0.0.1", "no service", &hints, &list));
+    same_answer("127.0.0.1", 0);
+    same_answer("localhost", 0);
+}
+
+TASK(resolves, chan_sender(int), out) {
+    resolve_all();
+    chan_send(out, 0);
+}
+
+TEST(names_are_resolved_as_getaddrinfo_does) {
+    chan(int) out = chan_make(int, 0);
+    resolve_all(); // on a thread of the program's own
+    for (int i = 0; i < 20; i++) CHECK_EQ(go(resolves, out), 0);
+    for (int i = 0; i < 20; i++) CHECK_EQ(chan_get(out), 0);
+    chan_free(out);
+}
+
+// Stands in for a name server that takes its time.
+static int slow_answer(const char *host, const char *service, const struct addrinfo *hints,
+                       struct addrinfo **list) {
+    (void)service, (void)hints;
+    usleep((useconds_t)(20 * test_unit / 1000));
+    *list = (struct addrinfo *)(uintptr_t)host;
+    return EAI_FAIL;
+}
+
+TASK(resolves_slowly, chan_sender(int), out) {
+    struct addrinfo *list = NULL;
+    int err = chanrt_x_io_resolve(slow_answer, EAI_AGAIN, "host", "80", NULL, &list);
+    CHECK_STR((const char *)(void *)list, "host");
+    chan_send(out, err);
+}
+
+TEST(a_slow_name_server_keeps_no_worker) {
+    enum { QUERIES = 16 };
+    chan(int) out = chan_make(int, 0);
+    int64_t start = chanrt_now();
+    for (int i = 0; i < QUERIES; i++) CHECK_EQ(go(resolves_slowly, out), 0);
+    for (int i = 0; i < QUERIES; i++) CHECK_EQ(chan_get(out), EAI_FAIL);
+    CHECK(chanrt_now() - start < QUERIES * 20 * test_unit); // all at the same time
+    chan_free(out);
+}

@@ -327,6 +327,47 @@ TEST(a_select_waits_for_a_descriptor_a_channel_and_a_time) {
     chan_free(out);
 }
 
+TASK(selects_until_cancelled, int, fd, task_ctx *, c, chan_sender(int), out) {
+    int result = -1;
+    chan_select {
+        on_io(fd, IO_READ)          { result = select_err(); }
+        on_recv(ctx_done(c), NULL)  { result = 1000 + ctx_err(c); }
+    }
+    chan_send(out, result);
+}
+
+TEST(a_select_waits_for_a_descriptor_and_the_end_of_a_context) {
+    chan(int) out = chan_make(int, 1);
+    for (long round = test_rounds(100); round > 0; round--) {
+        int fds[2];
+        pair(fds);
+        task_ctx *c = ctx_with_cancel(ctx_background());
+        go(selects_until_cancelled, fds[0], c, out);
+        if (round % 2) task_sleep(test_unit / 4);
+        CHECK_EQ(write(fds[1], "x", 1), 1);
+        CHECK_EQ(chan_get(out), 0);
+        char byte;
+        CHECK_EQ(io_read(fds[0], &byte, 1), 1);
+        go(selects_until_cancelled, fds[0], c, out);
+        if (round % 2) task_sleep(test_unit / 4);
+        ctx_cancel(c);
+        CHECK_EQ(chan_get(out), 1000 + ECANCELED);
+        go(selects_until_cancelled, fds[0], c, out); // over before it begins
+        CHECK_EQ(chan_get(out), 1000 + ECANCELED);
+        ctx_free(c);
+        c = ctx_with_timeout(ctx_background(), test_unit / 4);
+        go(selects_until_cancelled, fds[0], c, out);
+        CHECK_EQ(chan_get(out), 1000 + ETIMEDOUT);
+        ctx_free(c);
+        CHECK_EQ(write(fds[1], "y", 1), 1);          // the descriptor is as it was
+        CHECK_EQ(io_read(fds[0], &byte, 1), 1);
+        CHECK_EQ(byte, 'y');
+        CHECK_EQ(io_close(fds[0]), 0);
+        io_close(fds[1]);
+    }
+    chan_free(out);
+}
+
 TEST(a_select_on_a_thread_waits_for_descriptors) {
     int fds[2], none[2];
     pair(fds);
