@@ -580,6 +580,32 @@ TEST(what_comes_after_a_deadline_runs_too) {
     chan_free(ran);
 }
 
+// A cancel in the moment in which the deadline fires: one of them has done it, the whole of it, and
+// nothing is left of the other. A million rounds with all rounds, ten thousand otherwise.
+TEST(a_cancel_that_races_with_the_deadline_neither_loses_nor_mixes) {
+    long rounds = test_rounds(1000000), cancelled = 0;
+    uint32_t seed = 23;
+    if (rounds < 1000000) rounds = rounds / 30 + 1;
+    CHECK_EQ(chanrt_start(NULL), 0);
+    long live = test_alloc_live();
+    for (long i = 0; i < rounds; i++) {
+        task_ctx *c = ctx_with_timeout(ctx_background(), 1 + dice(&seed) % 2000);
+        task_ctx *below = i % 4 == 0 ? ctx_with_cancel(c) : c;
+        chan_receiver(char) done = i % 2 ? ctx_done(below) : NULL;
+        spin(dice(&seed) % (i % 16 == 0 ? 8192 : 64));
+        ctx_cancel_cause(c, EIO);
+        int err = ctx_err(below), cause = ctx_cause(below);
+        CHECK(err == ECANCELED ? cause == EIO : err == ETIMEDOUT && cause == ETIMEDOUT);
+        CHECK(ctx_err(c) == err && (done == NULL || is_closed(done)));
+        cancelled += err == ECANCELED;
+        if (below != c) ctx_free(below);
+        ctx_free(c);
+    }
+    CHECK(cancelled > 0 && (rounds < 1000 || cancelled < rounds));
+    CHECK_EQ(chanrt_shutdown(5 * CHANRT_SECOND), 0);
+    CHECK(test_alloc_live() <= live);
+}
+
 // Exactly one of stop and run, for each of many; stops from both ends of the list.
 struct stopping {
     task_ctx *c;
