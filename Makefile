@@ -24,7 +24,7 @@ export PREFIX DESTDIR B CC STD STDXX OPT FLAGS LIBS WARN SECS SEED
 
 .SECONDARY:
 .SECONDEXPANSION:
-.PHONY: explore help demo test examples tour matrix matrix-full stress bench bench-gate bench-plots \
+.PHONY: explore fuzz help demo test examples tour matrix matrix-full stress bench bench-gate bench-plots \
     bench-peers bench-scale model mutants lint install uninstall clean
 
 help:       ## this list
@@ -36,8 +36,8 @@ demo: need-demo $(B)/examples/wordcount
 
 test:       ## every program, document and example, and lint: five minutes
 test: need-test
-	@TEST_SCALE=$${TEST_SCALE:-0.3} tests/run.sh unit spec history explore names hooks gdb fail \
-	    mistakes install migrating examples net tour docs lint
+	@TEST_SCALE=$${TEST_SCALE:-0.3} tests/run.sh unit spec history explore fuzz names hooks gdb \
+	    fail mistakes install migrating examples net tour docs lint
 
 examples:   ## build every example, run it, compare what it prints
 examples: need-demo
@@ -84,6 +84,10 @@ model:      ## check the protocols with Spin
 
 explore:    ## small programs in many orders of the runtime's own steps: SEEDS=, SEED=, SCENARIO=
 	@tests/explore/run.sh
+
+fuzz:       ## libFuzzer for SECS=60 on programs made of bytes, against a model
+	$(NEED) sanitizers
+	@SECS=$${SECS:-60} tests/fuzz/run.sh
 
 mutants:    ## the header with one mistake at a time; NAMES= some of them, WIDE=1 all tests
 	$(NEED) cc clang

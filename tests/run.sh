@@ -92,6 +92,7 @@ for word; do
     case $word in
     fail)     alone fail tests/fail/run.sh ;;
     explore)  alone explore tests/explore/run.sh ;;
+    fuzz)     alone fuzz tests/fuzz/run.sh ;;
     names)    alone names tests/config/names.sh ;;
     install)  alone install tests/config/install.sh ;;
     mistakes) alone mistakes tests/tools/mistakes.sh ;;
