@@ -3,7 +3,7 @@
 // whether what was seen can be right.
 //
 //     fuzz FILE...             those inputs
-//     fuzz -n N [-s SEED]      N made-up ones, from that seed; who fails is left in fuzz.failed
+//     fuzz -n N [-s SEED]      N made-up ones, from that seed; who fails is left in build/fuzz.failed
 //     fuzz -v FILE             what happens
 //
 // With -DFUZZ_LIBFUZZER it is a target of libFuzzer. afl-clang-fast makes a persistent one, any
@@ -398,11 +398,11 @@ static bool try_made_up(uint32_t seed) {
     size_t n = 12 + dice(&state) % (sizeof data - 12);
     for (size_t i = 0; i < n; i++) data[i] = (uint8_t)(dice(&state) >> 8);
     if (try_input(data, n)) return true;
-    FILE *f = fopen("fuzz.failed", "wb");
+    FILE *f = fopen("build/fuzz.failed", "wb");
     if (f == NULL) return false;
     fwrite(data, 1, n, f);
     fclose(f);
-    fprintf(stderr, "made up from seed %u, kept as fuzz.failed\n", seed);
+    fprintf(stderr, "made up from seed %u, kept as build/fuzz.failed\n", seed);
     return false;
 }
 

@@ -4,7 +4,7 @@
 #
 #   SECS=60              instead: libFuzzer for so long, beginning with the corpus
 #   AFL=60               instead: AFL++ for so long
-#   MERGE=1              after SECS: what it found and the corpus, minimised, become the corpus
+#   MERGE=1              after SECS: what it found and the corpus, minimised, to build/fuzz/merged
 #   MUTANTS="NAME ..."   instead: each of these mistakes of tests/mutants must be found; says at
 #                        which input
 cd "$(dirname "$0")/../.." || exit 2
