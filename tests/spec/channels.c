@@ -941,6 +941,7 @@ TEST(a_channel_with_values_left_is_freed_once_by_whoever_is_last) { // case 21 *
         struct crowd crowd = {0};
         struct shared_ends s = { .rounds = (int)test_rounds(20000) };
         long held = test_alloc_live();
+        (void)held;
         s.ch = calloc((size_t)s.rounds, sizeof *s.ch);
         CHECK_EQ(chanrt_start(NULL), as_thread ? EBUSY : 0);
         crowd_add(&crowd, as_thread, drop_the_other_end, &s);
@@ -956,7 +957,9 @@ TEST(a_channel_with_values_left_is_freed_once_by_whoever_is_last) { // case 21 *
         }
         crowd_join(&crowd);
         set_free(cpus);
+#ifndef CHANRT_DEBUG // which keeps the last few hundred freed, to know them
         if (as_thread) CHECK(test_alloc_live() < held + s.rounds / 100);
+#endif
         free(s.ch);
     }
 }
