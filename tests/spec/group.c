@@ -324,8 +324,10 @@ TEST(a_dump_says_how_many_tasks_a_wait_is_for) {
     FILE *f = open_memstream(&text, &size);
     chanrt_dump(f);
     fclose(f);
-    snprintf(want[0], sizeof want[0], "[task group limit %p (3 running), ", (void *)&g);
-    snprintf(want[1], sizeof want[1], "[task group wait %p (3 running), ", (void *)&g);
+    // What another stack holds is read by the kernel, which POSIX calls alone cannot ask.
+    const char *running = test_sees_deadlocks() ? " (3 running)" : "";
+    snprintf(want[0], sizeof want[0], "[task group limit %p%s, ", (void *)&g, running);
+    snprintf(want[1], sizeof want[1], "[task group wait %p%s, ", (void *)&g, running);
     if (!CHECK(strstr(text, want[0]) != NULL && strstr(text, want[1]) != NULL)) puts(text);
     free(text);
     chan_close(until);
