@@ -103,7 +103,7 @@ for word; do
     gdb)      alone gdb tests/tools/gdb.sh ;;
     hooks)    alone hooks tests/tools/hook_free.sh ;;
     examples) alone examples tests/tools/examples.sh ;;
-    net)      alone net tests/net/run.sh ;;
+    net)      alone net timeout -k 5 300 tests/net/run.sh ;;
     docs)     alone docs tests/tools/docs.sh ;;
     lint)     alone lint tests/tools/lint.sh ;;
     *)        for p in $(programs "$word"); do
