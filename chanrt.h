@@ -2397,15 +2397,18 @@ static void chanrt__os_heavy_fence(void) {
 // Sleeps while *word is value, until woken, the deadline (an instant), or for no reason.
 static void chanrt__os_sleep(uint32_t *word, uint32_t value, int64_t deadline) {
     enum { WAIT_BITSET_PRIVATE = 9 | 128 };
+#if CHANRT__FIBERS
+    // TSan holds a signal back until the thread calls something of libc's that it watches, and the
+    // kernel goes on with a sleep it interrupted: so in pieces, each begun with such a call.
+    int64_t most = chanrt__os_clock() + CHANRT_SECOND / 10;
+    if (deadline > most) deadline = most;
+#endif
     struct timespec t = { .tv_sec = (time_t)(deadline / 1000000000),
                           .tv_nsec = (long)(deadline % 1000000000) };
     int kept = errno; // what the program sees of it is not ours to change
     if (CHANRT__FAULT(futex)) return;
     syscall(SYS_futex, word, WAIT_BITSET_PRIVATE, value, deadline == CHANRT__FOREVER ? NULL : &t,
             NULL, 0xffffffffu);
-#if CHANRT__TSAN
-    chanrt_now(); // TSan holds signals back until the thread calls something of libc's it watches
-#endif
     errno = kept;
 }
 
