@@ -4176,12 +4176,17 @@ static void chanrt__det_leave_behind(uint32_t turns) {
 
 // Waits for the turn. The worker returns at the end, too.
 static void chanrt__det_await(uint32_t *word) {
+    uint32_t turns = 0;
+    int64_t until = 0; // how long to wait while no turn ends
     while (chanrt__atom_load_acq(word) == 0) { // [turn]
         if (chanrt__atom_load_acq(&chanrt__det.a_stop)) return; // [turn]
-        uint32_t turns = chanrt__atom_load(&chanrt__det.a_turns);
-        int64_t until = chanrt__det_patient_until();
+        uint32_t seen = chanrt__atom_load(&chanrt__det.a_turns);
+        if (until == 0 || seen != turns) until = chanrt__det_patient_until();
+        turns = seen;
         chanrt__os_sleep(word, 0, until);
-        if (chanrt__os_clock() >= until) chanrt__det_leave_behind(turns);
+        if (chanrt__os_clock() < until) continue;
+        chanrt__det_leave_behind(turns);
+        until = 0;
     }
     chanrt__atom_store(word, 0);
 }
@@ -5056,7 +5061,7 @@ CHANRT__INLINE void chanrt__sched_switch(struct chanrt__worker *w, struct chanrt
     if (CHANRT__LIKELY(t != NULL && chanrt__atom_load_acq(&t->a_on_cpu) == 0 && // [saved]
                        chanrt__sched_has_stack(w, t))) {
         if (CHANRT__UNLIKELY(t->stack == NULL)) chanrt__sched_prepare(w, t);
-        chanrt__atom_store(&w->a_current, t);
+        chanrt__atom_store_rel(&w->a_current, t); // [current] its page may be new
         to = &t->ctx;
         chanrt__atom_store(&w->a_switches, w->a_switches + 1);
     } else {
@@ -5218,7 +5223,7 @@ CHANRT__NOINLINE static void chanrt__sched_task_main(void) {
             t->stack = s;
             if (t->flags & CHANRT__PINNED) t->place = (uint16_t)w->index;
             chanrt__stack_adopt(s, &t->ctx);
-            chanrt__atom_store(&w->a_current, t);
+            chanrt__atom_store_rel(&w->a_current, t); // [current]
             chanrt__atom_store(&w->a_switches, w->a_switches + 1);
             continue;
         }
@@ -10535,7 +10540,7 @@ CHANRT_API int chanrt_worker_stats(int worker, chanrt_worker_statistics *s) {
     pthread_mutex_lock(&chanrt__pool.mutex);
     if (worker >= 0 && worker < chanrt__pool.count) {
         struct chanrt__worker *w = &chanrt__pool.workers[worker];
-        struct chanrt__task *t = chanrt__atom_load(&w->a_current);
+        struct chanrt__task *t = chanrt__atom_load_acq(&w->a_current); // [current]
         *s = (chanrt_worker_statistics){
             .task = t != NULL ? chanrt__atom_load(&t->a_id) : 0,
             .idle = w->idle,
@@ -10600,7 +10605,7 @@ static void chanrt__watch_tell(struct chanrt__task *t, int64_t ns, bool asleep) 
 static void chanrt__watch_look(struct chanrt__worker *w, struct chanrt__watch_seen *seen) {
     int64_t now = chanrt_now(), time = now;
     bool asleep = false;
-    struct chanrt__task *t = chanrt__atom_load(&w->a_current);
+    struct chanrt__task *t = chanrt__atom_load_acq(&w->a_current); // [current]
     uint64_t points = chanrt__atom_load(&w->a_switches) + chanrt__atom_load(&w->a_parks) +
                       chanrt__atom_load(&w->a_tick);
     int number = chanrt__atom_load(&w->a_number);

@@ -167,8 +167,8 @@ CHILD(main_forgets_contexts) {
 CHILD(main_forgets_groups) {
     task_group g, waited;
     make_group(&g, NULL);
-    group_go(&g, does_nothing);
     make_group(&g, NULL);
+    group_go(&g, does_nothing);
     make_group(&waited, NULL);
     group_go(&waited, does_nothing);
     group_wait(&waited);

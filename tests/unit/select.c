@@ -209,9 +209,9 @@ TEST(close_that_has_to_come_again_keeps_the_channel) {
     while (!chanrt__atom_load(&c->a_closed)) sched_yield();
     for (int i = 0; i < 20 && chanrt__atom_load(&c->a_refs) == 1; i++)
         chanrt__os_nap(CHANRT_MILLISECOND);
-    CHECK_EQ(c->a_refs, 2);
+    CHECK_EQ(chanrt__atom_load(&c->a_refs), 2);
     chan_free(here);
-    CHECK_EQ(c->a_refs, 1);
+    CHECK_EQ(chanrt__atom_load(&c->a_refs), 1);
     chanrt__wait_cancel(&wait);
     chanrt__chan_leave(c, &node);
     pthread_join(closer, NULL);                        // and frees it
