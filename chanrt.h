@@ -4524,6 +4524,8 @@ struct chanrt__worker {
     uint32_t looked;                  // the tick then
     uint32_t look_every;              // picks until the next look
     int64_t a_expects;                // waits begun here, less ended here, that the kernel may end
+    uint64_t io_run;                  // a_switches at the last call of >>io that did not wait
+    uint32_t io_calls;                // those since the task was switched to
     bool robbed;                      // waited for a thief since then
     int64_t watch, watched;           // interval of looks at the others; the last one
     struct chanrt__ctx scratch;       // where a dying context is saved
@@ -5664,7 +5666,10 @@ static struct chanrt__task *chanrt__sched_search(struct chanrt__worker *w) {
             w->now = now;
             w->looked = chanrt__atom_load(&w->a_tick);
             chanrt__sched_fire_due(now);
-            if (look && chanrt__poll_open()) chanrt__sched_poll(w, 0);
+            if (look && chanrt__poll_open()) {
+                chanrt__sched_poll(w, 0);
+                chanrt__poll_review(w->index, now);
+            }
             t = chanrt__sched_find(w);
             if (t == NULL) t = chanrt__sched_steal(w, look);
             if (t != NULL || (alone ? yields-- <= 0 : !spin || now - start >= chanrt__sched_spin))
@@ -9596,6 +9601,8 @@ CHANRT_API int chanrt_task_blocking(void (*fn)(void *), void *arg) {
 //           not to wait, files go to a helper, other blocking descriptors are polled first.
 //           I2 nothing about a descriptor is remembered that is not looked at again (a_plain
 //           is a hint), so a number that comes again is treated as what it is then.
+//           I3 a peer that keeps up with its task does not keep the worker: a task whose calls
+//           never have to wait yields after CHANRT__IO_TURN of them.
 //   not     setting O_NONBLOCK on pipes and terminals: other processes share that flag
 //   tests   unit/io.c spec/io.c stress/io_storm.c stress/io_many.c
 //------------------------------------------------------------------------------
@@ -9611,7 +9618,10 @@ struct chanrt__io_call {
     bool begun;             // connect: under way
     ssize_t result;         // of a file's, from the helper
 };
-enum { CHANRT__IO_FILE = -100000 }; // an attempt's result: it would wait for a disk
+enum {
+    CHANRT__IO_FILE = -100000, // an attempt's result: it would wait for a disk
+    CHANRT__IO_TURN = 16       // calls: some 100 us
+};
 
 _Static_assert(__builtin_types_compatible_p(chanrt_socklen, socklen_t), "struct sockaddr's length");
 #ifndef MSG_NOSIGNAL
@@ -9778,6 +9788,17 @@ static ssize_t chanrt__io_elsewhere(struct chanrt__io_call *c) {
     return err != 0 ? -err : c->result;
 }
 
+// A call has succeeded (I3).
+static void chanrt__io_take_turns(void) {
+    struct chanrt__worker *w = chanrt__sched_self();
+    if (w == NULL) return;
+    if (w->io_run != w->a_switches) w->io_calls = 0;
+    w->io_run = w->a_switches;
+    if (++w->io_calls < CHANRT__IO_TURN) return;
+    w->io_calls = 0;
+    chanrt_task_yield();
+}
+
 // Attempts, waits, attempts again. Returns the result, or -1 with errno set.
 static ssize_t chanrt__io_run(struct chanrt__io_call *c, int64_t ns) {
     int64_t deadline = ns < 0 ? CHANRT__FOREVER : chanrt__os_deadline(ns);
@@ -9802,7 +9823,10 @@ static ssize_t chanrt__io_run(struct chanrt__io_call *c, int64_t ns) {
         else r = 0;
         if (r != 0) break;
     }
-    if (r >= 0) return r;
+    if (r >= 0) {
+        chanrt__io_take_turns();
+        return r;
+    }
     *chanrt_x_errno() = (int)-r;
     return -1;
 }

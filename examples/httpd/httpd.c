@@ -18,7 +18,8 @@
 // and exits with status 0.
 //
 // What may block in the kernel is a file that is not in memory: reads try without waiting
-// first (RWF_NOWAIT), and the few that would wait go to a helper thread by task_blocking.
+// first (RWF_NOWAIT), and the few that would wait go to a helper thread by task_blocking. Of a
+// larger file only the beginning is read; the kernel sends the rest (sendfile).
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -34,6 +35,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -43,7 +45,7 @@
 #define CHANRT_IMPLEMENTATION
 #include "../../chanrt.h"
 
-enum { HEAD_MOST = 8 << 10, CHUNK = 32 << 10, PATH_MOST = 1024 };
+enum { HEAD_MOST = 8 << 10, CHUNK = 32 << 10, PART = 256 << 10, PATH_MOST = 1024 };
 
 static int root;                            // the directory served
 static int64_t patience = 10 * CHANRT_SECOND;
@@ -85,12 +87,12 @@ static void say(const struct connection *c, const char *format, ...) {
 // Bytes in and out. Everything waits here.
 //------------------------------------------------------------------------------
 
-// Waits until the descriptor is ready, `end` is closed (NULL: never), or it is too late.
-static int wait_for(const struct connection *c, int events, int64_t until, chan(char) end) {
+// Waits until there is something to read, `end` is closed (NULL: never), or it is too late.
+static int wait_for(const struct connection *c, int64_t until, chan(char) end) {
     int64_t left = until - chanrt_now();
     int err = 0;
     chan_select {
-        on_io(c->fd, events)           { err = select_err(); }
+        on_io(c->fd, IO_READ)          { err = select_err(); }
         on_recv(end, NULL)             { err = ECANCELED; }
         on_timeout(left > 0 ? left : 0) { err = ETIMEDOUT; }
     }
@@ -111,7 +113,7 @@ static int read_head(struct connection *c) {
             return 0;
         }
         if (c->have == sizeof c->head) return EMSGSIZE;
-        ssize_t n = recv(c->fd, c->head + c->have, sizeof c->head - c->have, MSG_DONTWAIT);
+        ssize_t n = io_read_timeout(c->fd, c->head + c->have, sizeof c->head - c->have, 0);
         if (n > 0) {
             c->have += (size_t)n;
             if (!begun) until = chanrt_now() + patience;
@@ -119,25 +121,15 @@ static int read_head(struct connection *c) {
             continue;
         }
         if (n == 0) return begun ? ECONNRESET : EPIPE;
-        if (errno != EAGAIN && errno != EINTR) return errno;
-        int err = errno == EINTR ? 0 : wait_for(c, IO_READ, until, begun ? NULL : stopping);
+        if (errno != ETIMEDOUT) return errno;
+        int err = wait_for(c, until, begun ? NULL : stopping);
         if (err != 0) return err == ETIMEDOUT && !begun ? EPIPE : err;
     }
 }
 
 static int send_all(const struct connection *c, const char *p, size_t size) {
-    while (size > 0) {
-        ssize_t n = send(c->fd, p, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (n >= 0) {
-            p += n;
-            size -= (size_t)n;
-            continue;
-        }
-        if (errno == EINTR) continue;
-        if (errno != EAGAIN) return errno;
-        int err = wait_for(c, IO_WRITE, chanrt_now() + patience, NULL);
-        if (err != 0) return err;
-    }
+    for (ssize_t n; size > 0; p += n, size -= (size_t)n)
+        if ((n = io_write_timeout(c->fd, p, size, patience)) < 0) return errno;
     return 0;
 }
 
@@ -158,6 +150,31 @@ static ssize_t read_file(int fd, void *to, size_t size, off_t at) {
     int err = task_blocking(slow_read, &r);
     errno = err != 0 ? err : r.err;
     return err != 0 ? -1 : r.got;
+}
+
+struct part { int to, from, err; off_t at; size_t size; ssize_t sent; };
+
+static void send_part(void *arg) {
+    struct part *p = arg;
+    p->sent = sendfile(p->to, p->from, &p->at, p->size);
+    p->err = errno;
+}
+
+// Sends of a file what the socket takes now, on a helper thread if its end is not in memory. A
+// client that keeps up must not keep the worker: sendfile is no call of chanrt's, so it yields.
+static ssize_t send_file(const struct connection *c, int fd, off_t at, size_t size) {
+    char last;
+    struct iovec v = { &last, 1 };
+    struct part p = { c->fd, fd, 0, at, size < PART ? size : PART, -1 };
+    if (preadv2(fd, &v, 1, at + (off_t)p.size - 1, RWF_NOWAIT) == 1) {
+        send_part(&p);
+        task_yield();
+    } else {
+        int err = task_blocking(send_part, &p);
+        if (err != 0) p.err = err;
+    }
+    errno = p.err;
+    return p.sent;
 }
 
 //------------------------------------------------------------------------------
@@ -344,7 +361,31 @@ static bool cut(const struct request *r, long long size, long long *from, long l
     return *from <= *to;
 }
 
-// The head and the beginning of a file go out together, then the rest in chunks.
+// The client sees an answer cut short.
+static int unreadable(const struct connection *c, const struct request *r, ssize_t got) {
+    say(c, "%s: %s", r->path, got < 0 ? strerror(errno) : "shorter than it was");
+    return EIO;
+}
+
+// What is left of a file when its beginning has been sent.
+static int send_rest(const struct connection *c, const struct request *r, int fd, off_t from,
+                     size_t left) {
+    while (left > 0) {
+        ssize_t n = send_file(c, fd, from, left);
+        if (n < 0 && errno == EAGAIN) {
+            int err = io_wait(c->fd, IO_WRITE, patience);
+            if (err != 0) return err;
+            continue;
+        }
+        if (n < 0 && (errno == EPIPE || errno == ECONNRESET)) return errno;
+        if (n <= 0) return unreadable(c, r, n);
+        from += n;
+        left -= (size_t)n;
+    }
+    return 0;
+}
+
+// The head and the beginning of a file go out together, then the rest.
 static int answer_file(struct connection *c, const struct request *r, int fd,
                        const struct stat *st) {
     bool get = strcmp(r->method, "GET") == 0;
@@ -360,21 +401,13 @@ static int answer_file(struct connection *c, const struct request *r, int fd,
         snprintf(more + n, sizeof more - n, "Content-Range: bytes %lld-%lld/%lld\r\n", from, to,
                  (long long)st->st_size);
     n = head(c, r->ranged ? 206 : 200, type_of(r->path), to - from + 1, more);
-    long long left = get ? to - from + 1 : 0;
-    int err = 0;
-    do {
-        size_t room = sizeof c->out - n, want = left < (long long)room ? (size_t)left : room;
-        ssize_t got = want > 0 ? read_file(fd, c->out + n, want, (off_t)from) : 0;
-        if (got < 0 || (got == 0 && want > 0)) {            // it shrank, or cannot be read: the
-            say(c, "%s: %s", r->path, got < 0 ? strerror(errno) : "shorter than it was");
-            return EIO;                                     // client sees an answer cut short
-        }
-        err = send_all(c, c->out, n + (size_t)got);
-        from += got;
-        left -= got;
-        n = 0;
-    } while (err == 0 && left > 0);
-    return err;
+    size_t left = get ? (size_t)(to - from + 1) : 0, room = sizeof c->out - n;
+    size_t want = left < room ? left : room;
+    ssize_t got = want > 0 ? read_file(fd, c->out + n, want, (off_t)from) : 0;
+    if (got < 0 || (got == 0 && want > 0)) return unreadable(c, r, got);
+    int err = send_all(c, c->out, n + (size_t)got);
+    if (err != 0) return err;
+    return send_rest(c, r, fd, (off_t)from + got, left - (size_t)got);
 }
 
 // Opens the path, component by component, so that no link and no race leads out of root.
@@ -513,7 +546,7 @@ TASK(serve, int, fd, struct sockaddr_in, from) {
     else if (err != 0 && err != EPIPE && err != ECANCELED) say(&c, "%s", strerror(err));
     if (err == 0) {                         // what the client still sends must not make the
         shutdown(fd, SHUT_WR);              // kernel reset what it has not read of us yet
-        while (wait_for(&c, IO_READ, chanrt_now() + patience / 4, stopping) == 0 &&
+        while (wait_for(&c, chanrt_now() + patience / 4, stopping) == 0 &&
                recv(fd, c.head, sizeof c.head, MSG_DONTWAIT) > 0) {}
     }
     io_close(fd);
@@ -605,6 +638,7 @@ int main(int argc, char **argv) {
               "[directory]\n", stderr);
         return 2;
     }
+    signal(SIGPIPE, SIG_IGN);           // sendfile has no MSG_NOSIGNAL
     const char *directory = i < argc ? argv[i] : ".";
     root = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     need(root >= 0, directory);

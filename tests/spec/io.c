@@ -784,6 +784,38 @@ TEST(a_wait_without_a_poller_says_so) {
 }
 
 //--------------------------------------------------------------------------------------------------
+// Turns.
+
+// Its reads and writes never have to wait.
+TASK(talks_to_itself, const int *, fds, const int *, a_stop) {
+    char c = 'x';
+    while (!__atomic_load_n(a_stop, __ATOMIC_RELAXED)) {
+        CHECK_EQ(io_write(fds[1], &c, 1), 1);
+        CHECK_EQ(io_read(fds[0], &c, 1), 1);
+    }
+}
+
+TASK(stops_it, int, fd, int *, a_stop) {
+    char c;
+    CHECK_EQ(io_read(fd, &c, 1), 1);
+    __atomic_store_n(a_stop, 1, __ATOMIC_RELAXED);
+}
+
+// Others get the worker, those the kernel has yet to tell of among them.
+TEST(a_peer_that_keeps_up_does_not_keep_the_worker) {
+    int busy[2], quiet[2], a_stop = 0;
+    waitgroup wg = {0};
+    pair(busy);
+    pair(quiet);
+    wg_go(&wg, stops_it, quiet[0], &a_stop);
+    wg_go(&wg, talks_to_itself, busy, &a_stop);
+    usleep(20000);
+    CHECK_EQ(write(quiet[1], "x", 1), 1);
+    CHECK_EQ(wg_wait_timeout(&wg, 20 * CHANRT_SECOND), 0);
+    for (int i = 0; i < 2; i++) close(busy[i]), close(quiet[i]);
+}
+
+//--------------------------------------------------------------------------------------------------
 // The scheduler, the deadlock detector, the dump
 
 TASK(hits, chan_receiver(int), in, chan_sender(int), out) {
