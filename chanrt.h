@@ -7205,6 +7205,7 @@ enum { CHANRT__OPEN, CHANRT__BUSY, CHANRT__DONE };
 struct chanrt__wait {
     uint32_t a_claim;     // used when shared
     bool shared;          // several sources can wake it
+    bool allocated;       // its nodes are, of a large select; only if shared
     bool timed_out;
     int chosen, err;      // set by the waker: which node, with what result
     uintptr_t owner;      // whom to wake: a task, or a thread's record with the low bit set
@@ -7229,6 +7230,7 @@ CHANRT__INLINE void chanrt__wait_begin(struct chanrt__wait *wait, struct chanrt_
     struct chanrt__worker *w = (struct chanrt__worker *)self->worker;
     wait->a_claim = CHANRT__BUSY;
     wait->shared = shared;
+    if (shared) wait->allocated = false;
     wait->timed_out = false;
     wait->chosen = -1;
     wait->err = 0;
@@ -8449,6 +8451,7 @@ static int chanrt__select_block(chanrt_chan_case *cases, int n, int64_t deadline
     }
     struct chanrt__wait wait;
     chanrt__wait_begin(&wait, nodes, true);
+    wait.allocated = nodes != fixed;
     int count = chanrt__select_sort(cases, n, order);
     int won = io ? chanrt__select_queue_io(cases, n, &wait) : -1;
     if (won == -1) won = chanrt__select_queue(cases, &wait, order, count, ordered);
@@ -11401,8 +11404,7 @@ static void chanrt__rt_reclaim(struct chanrt__task *t) {
         else chanrt__wait_unlink(n);
         chanrt__os_unlock(n->lock);
     }
-    char *nodes = (char *)wait->nodes; // of a large select they are not on its stack
-    if (wait->count > 0 && (nodes < t->stack->low || nodes >= t->stack->top)) CHANRT_FREE(nodes);
+    if (wait->shared && wait->allocated) CHANRT_FREE(wait->nodes);
 }
 
 CHANRT_API int chanrt_shutdown(int64_t timeout) {

@@ -8,6 +8,7 @@ table=tests/config/matrix.txt
 smoke=$(sed -n 's/^smoke = //p' $table)
 quick=$(sed -n 's/^quick = //p' $table)
 only=$1
+export ASAN_OPTIONS=detect_stack_use_after_return=1
 trim() { sed 's/^ *//; s/ *$//' <<<"$1"; }
 
 # The compiler must say the sentence, and make nothing.
