@@ -84,7 +84,8 @@ awk '
     }
     !($3 in seen) { seen[$3] = 1; order[++rows] = $3 }
     { rate[$2, $3] = rate[$2, $3] " " $4; p50[$2, $3] = p50[$2, $3] " " $5
-      p99[$2, $3] = p99[$2, $3] " " $6; cpu[$2, $3] = cpu[$2, $3] " " $7; one[$1, $2, $3] = $4; if ($1 > rounds) rounds = $1 }
+      p99[$2, $3] = p99[$2, $3] " " $6; cpu[$2, $3] = cpu[$2, $3] " " $7
+      one[$1, $2, $3] = $4; if ($1 > rounds) rounds = $1 }
     END {
         print "| row | ours req/s | Go req/s | ours/Go | p50 us ours, Go | p99 us ours, Go |" \
               " server us/req ours, Go |"
