@@ -4501,7 +4501,7 @@ static void chanrt__det_end(void) {
 //           neither overlap nor end before they begin.
 //           Nothing of this exists in other builds: other rooms name it only in
 //           CHANRT__IF_TRACE (tests/tools/hook_free.sh).
-//   tests   unit/trace.c tests/tools/trace.sh
+//   tests   unit/trace.c model/trace.pml tests/tools/trace.sh
 //
 //   A thread: not joined --its first event of a run--> writes to its ring --the run ends-->
 //   not joined. A run: chanrt__trace_start --> recorded --> a shutdown, an exit, a deadlock or a

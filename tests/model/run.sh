@@ -160,5 +160,10 @@ for bug in CLOSEFIRST NOCLOSES TRUST; do check bug io -DSCN=3 -DBUG_$bug; done
 check bug io -DSCN=4 -DBUG_NOREVIEW
 check bug io -DSCN=5 -DBUG_NOCLAIM
 
+check ok  trace
+for bug in NOFENCE OLDEST GOESON HEADFIRST EARLYEND; do
+    check bug trace -DBUG_$bug
+done
+
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
