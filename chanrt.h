@@ -315,6 +315,25 @@ CHANRT_API const char *chanrt_task_name(void);
 // signal writes one to stderr, from a thread that waits for nothing else.
 CHANRT_API void chanrt_dump(FILE *f);
 
+// chanrt_leaks finds tasks that wait for what nobody can reach any more, so that they will wait for
+// ever: as Go's goroutine leak profile does. It writes a line for each to f (NULL: none), or for
+// four and more of one place in one state, with what they wait for and why that is in vain.
+// A task is in reach if it runs, can run, sleeps, has a deadline, or waits for a descriptor, a
+// signal or a call; so is one that waits for an object whose address stands on the stack of a task
+// in reach or of a thread, in data, or in the heap. What is left is leaked. In a debug build so is
+// who waits for a lock held by a task that has ended.
+// Exact: who waits for what; that a select without a case never ends. Heuristic: reach. Memory is
+// searched for what looks like an address while the program runs on, twice, a moment apart.
+// Leaks are missed where an old address was left behind: in a block of the heap that is itself
+// forgotten, or unused parts of the stack of a thread or of a task that runs. A task is named
+// wrongly if the only address was hidden: unaligned, changed (xor, tags in the high bits), outside
+// the process, or, all the time, in a register of a thread that runs or is in a system call.
+// Linux only. It costs a read of all the memory in use; nobody is stopped or kept from anything
+// but starting and ending the runtime.
+// Returns: how many leaked; -EBUSY: the runtime starts or ends, or somebody else is looking;
+// -ENOMEM; -EAGAIN: tasks came too fast; -ENOSYS: elsewhere, or the system does not let us look.
+CHANRT_API int chanrt_leaks(FILE *f);
+
 // chanrt_stats fills *s, chanrt_worker_stats what one worker did, worker 0 to chanrt_workers() - 1.
 // Figures of running workers may be a few switches old.
 // Returns: 0; EINVAL: s is NULL, or there is no such worker (now).
@@ -1860,6 +1879,7 @@ using chanrt::chanrt_x_go_err;
 #endif
 #define CHANRT__LINUX CHANRT_LINUX
 #if CHANRT__LINUX
+#include <dirent.h>
 #include <sys/syscall.h>
 #endif
 
@@ -2919,6 +2939,105 @@ static void chanrt__os_unmap(void *p, size_t size) {
     munmap(p, size);
 }
 
+// What is mapped where, lowest first, for those who look at all of memory (>>leaks).
+struct chanrt__os_mapping {
+    uintptr_t low, high;
+    bool readable, writable;
+    char name; // the first letter: '/' a file, '[' the system's (heap, stack), 0 none
+    bool stack; // the main thread's
+};
+
+// Calls visit for each; false: they cannot be told here.
+static bool chanrt__os_each_mapping(void (*visit)(const struct chanrt__os_mapping *, void *),
+                                    void *arg) {
+#if CHANRT__LINUX
+    FILE *f = fopen("/proc/self/maps", "re");
+    char line[512], rights[8], name[16];
+    bool whole = true;
+    if (f == NULL) return false;
+    while (fgets(line, sizeof line, f) != NULL) {
+        unsigned long low = 0, high = 0;
+        name[0] = 0;
+        if (whole && sscanf(line, "%lx-%lx %7s %*s %*s %*s %15s", &low, &high, rights, name) >= 3)
+            visit(&(struct chanrt__os_mapping){ low, high, rights[0] == 'r', rights[1] == 'w',
+                                                name[0], strcmp(name, "[stack]") == 0 }, arg);
+        whole = strchr(line, '\n') != NULL;
+    }
+    fclose(f);
+    return true;
+#else
+    (void)visit, (void)arg;
+    return false;
+#endif
+}
+
+// Calls visit with the stack pointer of every other thread, and whether it is the main one; 0: it
+// runs just now. False: they cannot be told.
+static bool chanrt__os_each_stack(void (*visit)(uintptr_t sp, bool main, void *), void *arg) {
+#if CHANRT__LINUX
+    DIR *all = opendir("/proc/self/task");
+    int me = (int)syscall(SYS_gettid);
+    if (all == NULL) return false;
+    for (struct dirent *d; (d = readdir(all)) != NULL;) {
+        int number = atoi(d->d_name);
+        char path[64], line[256] = "";
+        unsigned long sp = 0;
+        if (number <= 0 || number == me) continue;
+        snprintf(path, sizeof path, "/proc/self/task/%d/syscall", number);
+        FILE *f = fopen(path, "re");
+        if (f != NULL && fgets(line, sizeof line, f) != NULL &&
+            sscanf(line, "%*d %*x %*x %*x %*x %*x %*x %lx", &sp) != 1)
+            (void)sscanf(line, "-1 %lx", &sp); // in the kernel, but in no call
+        if (f != NULL) fclose(f);
+        visit(sp, number == getpid(), arg);
+    }
+    closedir(all);
+    return true;
+#else
+    (void)visit, (void)arg;
+    return false;
+#endif
+}
+
+// Which of up to 512 pages from low on are there at all; those that were never touched hold nothing
+// and are not to be read. False: not known, look at all of them.
+static bool chanrt__os_touched(int map, uintptr_t low, size_t pages, uint64_t *bits) {
+    off_t at = (off_t)(low / chanrt__os_page() * sizeof *bits);
+    size_t bytes = pages * sizeof *bits;
+    return map >= 0 && lseek(map, at, SEEK_SET) == at && read(map, bits, bytes) == (ssize_t)bytes;
+}
+
+static int chanrt__os_touched_open(void) {
+    return CHANRT__LINUX ? open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC) : -1;
+}
+
+// Whether what glibc's malloc writes between blocks says that p is the start of one that reaches
+// beyond `at`; the next two must look like blocks, too.
+static bool chanrt__os_is_block(uintptr_t p, uintptr_t at) {
+    uintptr_t head = p - 2 * sizeof(size_t);
+    for (int i = 0; i < 3; i++) {
+        size_t word[2]; // what the one before may use, and the size with three flags
+        if (chanrt__os_peek(word, (const void *)head, sizeof word) != sizeof word) return i == 2;
+        size_t size = word[1] & ~(size_t)7;
+        if (size < 32 || size % 16 != 0 || size > SIZE_MAX / 4) return false;
+        if (i == 0 && head + size + sizeof(size_t) <= at) return false;
+        if (i == 0 && (word[1] & 2) != 0) return head % chanrt__os_page() == 0; // mapped alone
+        if (i == 1 && (word[1] & 1) == 0) return false; // the first would be free
+        head += size;
+    }
+    return true;
+}
+
+// The start of malloc's block in which `at` lies, up to most bytes before it; 0: it cannot be told.
+static uintptr_t chanrt__os_block_of(uintptr_t at, size_t most) {
+#if defined(__GLIBC__) && defined(__LP64__)
+    for (uintptr_t p = at & ~(uintptr_t)15; at - p < most; p -= 16)
+        if (chanrt__os_is_block(p, at)) return p;
+#endif
+    (void)at, (void)most;
+    return 0;
+}
+
 #if CHANRT_TSAN_USER
 // Puts a new mapping in the place of whole pages: ThreadSanitizer forgets who has written there.
 static void chanrt__os_renew(void *p, size_t size) {
@@ -3126,7 +3245,9 @@ static void chanrt__ctx_arrived(struct chanrt__ctx *self) {
     __sanitizer_finish_switch_fiber(self ? self->fake : NULL, &thread->from->low,
                                     &thread->from->size);
 #endif
-    chanrt__os_unlock(chanrt__atom_load(&thread->a_commit));
+    uint32_t *word = chanrt__atom_load(&thread->a_commit);
+    chanrt__atom_store(&thread->a_commit, NULL); // it would look like a use of what was waited for
+    chanrt__os_unlock(word);
 #endif
     (void)self;
 }
@@ -6397,6 +6518,8 @@ CHANRT__NOINLINE static void *chanrt__sched_worker_main(void *arg) {
 #if CHANRT_UCONTEXT
     w->base.uc = &w->base_uc;
     w->scratch.uc = &w->scratch_uc;
+#else
+    w->base.sp = __builtin_frame_address(0); // until it has switched: for >>leaks
 #endif
 #if CHANRT__FIBERS
     w->base.fiber = __tsan_get_current_fiber();
@@ -7160,6 +7283,22 @@ static void chanrt__held_misuse(const void *lock) {
                      me.at->file, me.at->line, lock, chanrt__held_name(who, &me));
 }
 
+// Whether the lock is held by a task that has ended; f, if not NULL, gets the end of a line.
+static bool chanrt__held_left_behind(const void *lock, FILE *f) {
+    bool left = false;
+    pthread_mutex_lock(&chanrt__held.mutex);
+    for (int i = 0; i < chanrt__held.count && !left; i++) {
+        const struct chanrt__held_note *n = &chanrt__held.notes[i];
+        if (n->lock != lock || n->id == 0) continue;
+        left = chanrt__atom_load(&((struct chanrt__task *)n->owner)->a_id) != n->id;
+        if (left && f != NULL)
+            fprintf(f, ": leaked, task %llu \"%s\", which locked it at %s:%d, has ended\n",
+                    (unsigned long long)n->id, n->spawned->name, n->at->file, n->at->line);
+    }
+    pthread_mutex_unlock(&chanrt__held.mutex);
+    return left;
+}
+
 // After a wait: a second is long for those who wait for what the caller holds.
 static void chanrt__held_waited(int64_t since, const char *reason) {
     struct chanrt__held_note me;
@@ -7206,6 +7345,7 @@ struct chanrt__wait {
     uint32_t a_claim;     // used when shared
     bool shared;          // several sources can wake it
     bool allocated;       // its nodes are, of a large select; only if shared
+    bool timed;           // it has a deadline; only if shared
     bool timed_out;
     int chosen, err;      // set by the waker: which node, with what result
     uintptr_t owner;      // whom to wake: a task, or a thread's record with the low bit set
@@ -7230,7 +7370,7 @@ CHANRT__INLINE void chanrt__wait_begin(struct chanrt__wait *wait, struct chanrt_
     struct chanrt__worker *w = (struct chanrt__worker *)self->worker;
     wait->a_claim = CHANRT__BUSY;
     wait->shared = shared;
-    if (shared) wait->allocated = false;
+    if (shared) wait->allocated = wait->timed = false;
     wait->timed_out = false;
     wait->chosen = -1;
     wait->err = 0;
@@ -7421,6 +7561,7 @@ CHANRT__NOINLINE static bool chanrt__wait_block_outside(struct chanrt__wait *wai
     CHANRT__IF_TRACE(chanrt__trace_thread_waits(reason, object);)
     bool served = chanrt__wait_block_thread(wait, deadline);
     CHANRT__IF_TRACE(chanrt__trace_thread_runs(reason);)
+    self->object = NULL; // what it keeps is not in use for that (>>leaks)
     chanrt__atom_take(wait);
     return served;
 }
@@ -7450,6 +7591,7 @@ CHANRT__INLINE bool chanrt__wait_block_here(struct chanrt__wait *wait, uint32_t 
         timer.node.linked = false;
         timer.node.fire = chanrt__wait_fire;
         timer.wait = wait;
+        wait->timed = true;
         chanrt__sched_arm(&timer.node, deadline);
     }
     chanrt__sched_park(w, wait->shared ? &t->a_on_cpu : lock);
@@ -11045,7 +11187,7 @@ static void chanrt__inside_print(FILE *f, struct chanrt__inside_view *v,
     chanrt__inside_state(f, v, e);
     if (e->size > 0)
         fprintf(f, " stack %.1f of %zu KiB,", (double)e->used / 1024, e->size >> 10);
-    fprintf(f, " spawned at %s:%d\n", e->site->file, e->site->line);
+    fprintf(f, " spawned at %s:%d", e->site->file, e->site->line);
 }
 
 static void chanrt__inside_print_group(FILE *f, struct chanrt__inside_view *v,
@@ -11060,7 +11202,7 @@ static void chanrt__inside_print_group(FILE *f, struct chanrt__inside_view *v,
         fprintf(f, ", %.3f to %.3f s", chanrt__inside_age(g->youngest),
                 chanrt__inside_age(g->oldest));
     }
-    fprintf(f, "] spawned at %s:%d, such as task %llu\n", g->site->file, g->site->line,
+    fprintf(f, "] spawned at %s:%d, such as task %llu", g->site->file, g->site->line,
             (unsigned long long)e->id);
 }
 
@@ -11102,15 +11244,23 @@ static void chanrt__inside_visit_count(struct chanrt__inside_seen *e, void *arg)
     chanrt__inside_count(((struct chanrt__inside_dump *)arg)->view, e);
 }
 
+// The line of a task, or of all that are like it; false: that one has been written.
+static bool chanrt__inside_tell(FILE *f, struct chanrt__inside_view *v,
+                                const struct chanrt__inside_seen *e) {
+    struct chanrt__inside_group *g = chanrt__inside_group(v, e);
+    if (g != NULL && g->told) return false;
+    if (g == NULL || g->count < CHANRT__INSIDE_ALIKE) {
+        chanrt__inside_print(f, v, e);
+    } else {
+        g->told = true;
+        chanrt__inside_print_group(f, v, g, e);
+    }
+    return true;
+}
+
 static void chanrt__inside_visit_print(struct chanrt__inside_seen *e, void *arg) {
     struct chanrt__inside_dump *d = (struct chanrt__inside_dump *)arg;
-    struct chanrt__inside_group *g = chanrt__inside_group(d->view, e);
-    if (g == NULL || g->count < CHANRT__INSIDE_ALIKE) {
-        chanrt__inside_print(d->f, d->view, e);
-    } else if (!g->told) {
-        g->told = true;
-        chanrt__inside_print_group(d->f, d->view, g, e);
-    }
+    if (chanrt__inside_tell(d->f, d->view, e)) fputc('\n', d->f);
 }
 
 // Every task, every ordinary thread that is blocked for ever, the channels they wait for. Without
@@ -11206,6 +11356,673 @@ CHANRT_API int chanrt_worker_stats(int worker, chanrt_worker_statistics *s) {
     }
     pthread_mutex_unlock(&chanrt__pool.mutex);
     return err;
+}
+
+//------------------------------------------------------------------------------
+// >>leaks   Tasks that wait for what nothing can reach that could still run.
+//   uses    port atom os stack task det sched held wait chan sync inside
+//   laws    As a garbage collector marks: what a task waits for for ever is in reach if its address
+//           stands in memory that is in reach, and then so are the task and its stack. In reach
+//           from the start: the stacks of tasks that run, can run or will by themselves, threads'
+//           stacks, data, the heap. Not looked at, or everything would be in reach: this
+//           library's records, wait queues, stacks not in use, and the objects' own bodies.
+//           The program's memory is read by the kernel, as in >>inside; records and stacks, which
+//           stay where they are until a shutdown, are read directly. Nobody is stopped: what is
+//           looked at may change meanwhile, so who is named was found twice, a moment apart.
+//   not     stopping the threads by a signal: it would end their poll and nanosleep with EINTR
+//   tests   spec/leaks.c
+//
+//   An address in an object, or of the block or stack frames around it up to it, stands for it:
+//   programs keep locks in structs, and hold those. A channel's is its own.
+//------------------------------------------------------------------------------
+
+enum {
+    CHANRT__LEAKS_WORDS = 8192,       // read at a time
+    CHANRT__LEAKS_PAGES = 512,
+    CHANRT__LEAKS_FILTER = 1 << 20,   // bits
+    CHANRT__LEAKS_THREADS = 4096,
+    CHANRT__LEAKS_BLOCK = 64 << 10    // at most so far into its block an object is looked for
+};
+
+struct chanrt__leaks_pair {
+    uint64_t key, value;
+};
+static const uint64_t chanrt__leaks_embedded = (uint64_t)1 << 63; // in a key: not a channel
+
+struct chanrt__leaks_object {
+    uintptr_t at, low, end;           // low: the least address that stands for it; 0: not known
+    uintptr_t body;                   // a channel's end with its values
+    size_t first, count;              // who waits: refs
+    bool live;
+};
+
+struct chanrt__leaks_task {
+    struct chanrt__task *task;
+    uint64_t id;
+    uintptr_t low, sp, top;           // of its stack; 0: it has none
+    bool live;
+};
+
+struct chanrt__leaks {
+    size_t bytes, room;               // of all this; of each array
+    struct chanrt__leaks_task *tasks;
+    struct chanrt__leaks_pair *refs;   // an object, and in value a task and the object's size
+    struct chanrt__leaks_pair *ranges; // not to be read
+    struct chanrt__leaks_pair *stacks; // its low end, and whose
+    struct chanrt__leaks_pair *found;  // the leaked of the last look: task, id
+    struct chanrt__leaks_object *objects; // channels first, each kind by address
+    uint64_t *work;                   // live, and yet to be read: a task, or an object with bit 0
+    size_t task_count, ref_count, range_count, stack_count, found_count, object_count, chan_count;
+    size_t work_count;
+    bool full;                        // more than there was room for
+    uintptr_t here, main_sp;          // the caller's frame; the main thread's, 0: not known
+    bool unknown;                     // some thread's stack is not known: it may be any memory
+    uintptr_t data_end;               // of the data segment just visited
+    uintptr_t least, most;            // of what stands for any object
+    uintptr_t widest;                 // the most from an object's low to itself
+    size_t next_range;                // of a walk in order
+    uintptr_t skip;
+    int map;
+    size_t thread_count;
+    uintptr_t threads[CHANRT__LEAKS_THREADS];
+    uint64_t filter[CHANRT__LEAKS_FILTER / 64];
+    uint64_t touched[CHANRT__LEAKS_PAGES];
+    uintptr_t words[CHANRT__LEAKS_WORDS];
+};
+
+// --- sorted arrays
+
+static void chanrt__leaks_sift(struct chanrt__leaks_pair *a, size_t i, size_t n) {
+    struct chanrt__leaks_pair x = a[i];
+    for (size_t child; (child = 2 * i + 1) < n; i = child) {
+        if (child + 1 < n && a[child + 1].key > a[child].key) child++;
+        if (a[child].key <= x.key) break;
+        a[i] = a[child];
+    }
+    a[i] = x;
+}
+
+static void chanrt__leaks_sort(struct chanrt__leaks_pair *a, size_t n) {
+    for (size_t i = n / 2; i-- > 0;) chanrt__leaks_sift(a, i, n);
+    while (n-- > 1) {
+        struct chanrt__leaks_pair most = a[0];
+        a[0] = a[n];
+        a[n] = most;
+        chanrt__leaks_sift(a, 0, n);
+    }
+}
+
+// The first of those whose key is above `key`, and n if there is none.
+static size_t chanrt__leaks_above(const struct chanrt__leaks_pair *a, size_t n, uint64_t key) {
+    size_t low = 0;
+    while (low < n) {
+        size_t mid = low + (n - low) / 2;
+        if (a[mid].key > key) n = mid;
+        else low = mid + 1;
+    }
+    return low;
+}
+
+// The first object from `low` on that ends above v.
+static size_t chanrt__leaks_ends_above(const struct chanrt__leaks *l, size_t low, size_t n,
+                                       uintptr_t v) {
+    while (low < n) {
+        size_t mid = low + (n - low) / 2;
+        if (l->objects[mid].end > v) n = mid;
+        else low = mid + 1;
+    }
+    return low;
+}
+
+static void chanrt__leaks_push(struct chanrt__leaks *l, struct chanrt__leaks_pair *a, size_t *n,
+                               uint64_t key, uint64_t value) {
+    if (*n < l->room) a[(*n)++] = (struct chanrt__leaks_pair){ key, value };
+    else l->full = true;
+}
+
+static void chanrt__leaks_leave_out(struct chanrt__leaks *l, const void *low, size_t size) {
+    chanrt__leaks_push(l, l->ranges, &l->range_count, (uintptr_t)low, (uintptr_t)low + size);
+}
+
+// --- marking
+
+static void chanrt__leaks_mark_task(struct chanrt__leaks *l, uint64_t i) {
+    if (l->tasks[i].live) return;
+    l->tasks[i].live = true;
+    l->work[l->work_count++] = i << 1;
+}
+
+static void chanrt__leaks_mark(struct chanrt__leaks *l, size_t i) {
+    struct chanrt__leaks_object *o = &l->objects[i];
+    if (o->live) return;
+    o->live = true;
+    if (i < l->chan_count) l->work[l->work_count++] = (uint64_t)i << 1 | 1;
+    for (size_t k = 0; k < o->count; k++)
+        chanrt__leaks_mark_task(l, (uint32_t)l->refs[o->first + k].value);
+}
+
+static uint64_t *chanrt__leaks_bit(struct chanrt__leaks *l, uintptr_t page, uint64_t *bit) {
+    uint64_t at = (uint64_t)page * 0x9e3779b97f4a7c15u >> 44;
+    *bit = (uint64_t)1 << at % 64;
+    return &l->filter[at / 64];
+}
+
+static void chanrt__leaks_read_word(struct chanrt__leaks *l, uintptr_t v) {
+    if (v < l->least || v > l->most) return;
+    uint64_t bit, *in = chanrt__leaks_bit(l, v >> 12, &bit);
+    if ((*in & bit) == 0) return;
+    size_t i = chanrt__leaks_ends_above(l, 0, l->chan_count, v);
+    if (i < l->chan_count && l->objects[i].low <= v) chanrt__leaks_mark(l, i);
+    i = chanrt__leaks_ends_above(l, l->chan_count, l->object_count, v);
+    for (; i < l->object_count; i++) {
+        if (l->objects[i].low <= v) chanrt__leaks_mark(l, i);
+        else if (l->objects[i].at - v > l->widest) break;
+    }
+}
+
+// The first word from `at` on that is not left out; asked for in order.
+static uintptr_t chanrt__leaks_next(struct chanrt__leaks *l, uintptr_t at) {
+    const uintptr_t word = sizeof at;
+    for (; l->next_range < l->range_count && l->ranges[l->next_range].key <= at; l->next_range++) {
+        uintptr_t end = (uintptr_t)l->ranges[l->next_range].value;
+        if (end > l->skip) l->skip = (end + word - 1) & ~(word - 1);
+    }
+    return at > l->skip ? at : l->skip;
+}
+
+// The program's memory, which may not be there.
+static void chanrt__leaks_read(struct chanrt__leaks *l, uintptr_t low, uintptr_t high) {
+    size_t page = chanrt__os_page();
+    while ((low = chanrt__leaks_next(l, low)) < high) {
+        size_t want = high - low < sizeof l->words ? high - low : sizeof l->words;
+        size_t got = chanrt__os_peek(l->words, (const void *)low, want) & ~(sizeof low - 1);
+        uintptr_t end = low + got;
+        for (uintptr_t at = low; (at = chanrt__leaks_next(l, at)) < end;) {
+            uintptr_t to = end;
+            if (l->next_range < l->range_count && l->ranges[l->next_range].key < end)
+                to = (uintptr_t)l->ranges[l->next_range].key;
+            for (; at < to; at += sizeof at)
+                chanrt__leaks_read_word(l, l->words[(at - low) / sizeof at]);
+        }
+        low = got < want ? (end + page) & ~(page - 1) : end; // not there: on to the next page
+    }
+}
+
+// The same out of order, and whatever else was left out.
+static void chanrt__leaks_read_afresh(struct chanrt__leaks *l, uintptr_t low, uintptr_t high) {
+    l->next_range = l->range_count;
+    l->skip = 0;
+    chanrt__leaks_read(l, low, high);
+}
+
+// Records and stacks. Sanitizers would complain of what the kernel may do.
+typedef uintptr_t chanrt__leaks_word __attribute__((may_alias));
+enum { CHANRT__LEAKS_ASK = CHANRT__ASAN || CHANRT__TSAN || CHANRT_VALGRIND };
+
+static void chanrt__leaks_read_ours(struct chanrt__leaks *l, uintptr_t low, uintptr_t high) {
+    low = (low + sizeof(uintptr_t) - 1) & ~(sizeof(uintptr_t) - 1);
+    while (!CHANRT__LEAKS_ASK && low < high) {
+        chanrt__leaks_read_word(l, chanrt__atom_load((chanrt__leaks_word *)low));
+        low += sizeof(uintptr_t);
+    }
+    if (CHANRT__LEAKS_ASK) chanrt__leaks_read_afresh(l, low, high);
+}
+
+// A copy of a record or of part of a stack. False: it cannot be had.
+static bool chanrt__leaks_copy(void *to, const void *from, size_t size) {
+    chanrt__leaks_word *out = (chanrt__leaks_word *)to;
+    chanrt__leaks_word *in = (chanrt__leaks_word *)(uintptr_t)from;
+    if (CHANRT__LEAKS_ASK) return chanrt__os_peek(to, from, size) == size;
+    for (size_t i = 0; i < size / sizeof *in; i++) out[i] = chanrt__atom_load(&in[i]);
+    return true;
+}
+
+// The same if it lies on that stack.
+static bool chanrt__leaks_copy_frame(const struct chanrt__leaks_task *t, void *to,
+                                     const void *from, size_t size) {
+    uintptr_t at = (uintptr_t)from;
+    return at >= t->low && at % sizeof at == 0 && t->top - t->low > size && at < t->top - size &&
+           chanrt__leaks_copy(to, from, size);
+}
+
+// The program's memory, without the pages that nobody ever touched.
+static void chanrt__leaks_read_touched(struct chanrt__leaks *l, uintptr_t low, uintptr_t high) {
+    size_t page = chanrt__os_page();
+    while (low < high) {
+        uintptr_t first = low & ~(page - 1);
+        size_t pages = (high - first + page - 1) / page;
+        if (pages > CHANRT__LEAKS_PAGES) pages = CHANRT__LEAKS_PAGES;
+        bool known = chanrt__os_touched(l->map, first, pages, l->touched);
+        for (size_t i = 0, n; i < pages; i += n) {
+            bool there = !known || l->touched[i] >> 62 != 0;
+            for (n = 1; i + n < pages && there == (!known || l->touched[i + n] >> 62 != 0);) n++;
+            uintptr_t from = first + i * page, to = from + n * page;
+            if (there) chanrt__leaks_read(l, from > low ? from : low, to < high ? to : high);
+        }
+        low = first + pages * page;
+    }
+}
+
+// A live task: its record, its stack, and what lies there.
+static void chanrt__leaks_read_task(struct chanrt__leaks *l, const struct chanrt__leaks_task *t) {
+    chanrt__leaks_read_ours(l, (uintptr_t)t->task, (uintptr_t)(t->task + 1));
+    chanrt__leaks_read_ours(l, t->sp, t->top);
+    size_t i = chanrt__leaks_ends_above(l, l->chan_count, l->object_count, t->low);
+    for (; i < l->object_count && l->objects[i].at < t->top; i++) chanrt__leaks_mark(l, i);
+}
+
+static void chanrt__leaks_work(struct chanrt__leaks *l) {
+    while (l->work_count > 0) {
+        uint64_t item = l->work[--l->work_count];
+        if ((item & 1) == 0) {
+            chanrt__leaks_read_task(l, &l->tasks[item >> 1]);
+        } else {
+            struct chanrt__leaks_object *o = &l->objects[item >> 1];
+            chanrt__leaks_read_afresh(l, o->end, o->body); // its values
+        }
+    }
+}
+
+// --- who waits, and for what
+
+static size_t chanrt__leaks_size(enum chanrt__reason reason) {
+    switch (reason) {
+    case CHANRT__WAIT_GROUP: return sizeof(chanrt_waitgroup);
+    case CHANRT__WAIT_MUTEX: return sizeof(chanrt_sync_mutex);
+    case CHANRT__WAIT_RLOCK:
+    case CHANRT__WAIT_WLOCK: return sizeof(chanrt_sync_rwmutex);
+    case CHANRT__WAIT_ONCE: return sizeof(chanrt_sync_once);
+    case CHANRT__WAIT_COND: return sizeof(chanrt_sync_cond);
+    case CHANRT__WAIT_SEM: return sizeof(chanrt_sync_sem);
+    case CHANRT__WAIT_TASKS:
+    case CHANRT__WAIT_LIMIT: return sizeof(chanrt_task_group);
+    default: return 0;
+    }
+}
+
+// The cases of a select. False: one of them is a descriptor's, or they have gone.
+static bool chanrt__leaks_cases(struct chanrt__leaks *l, const struct chanrt__wait *wait,
+                                const struct chanrt__leaks_task *t) {
+    struct chanrt__waiter n = { .next = NULL };
+    bool on_stack = (uintptr_t)wait->nodes >= t->low && (uintptr_t)wait->nodes < t->top;
+    for (int i = 0; i < wait->count; i++) {
+        const struct chanrt__waiter *at = wait->nodes + i;
+        if (on_stack ? !chanrt__leaks_copy_frame(t, &n, at, sizeof n)
+                     : chanrt__os_peek(&n, at, sizeof n) != sizeof n)
+            return false;
+        uintptr_t c = (uintptr_t)n.lock, q = (uintptr_t)n.queue; // a channel begins with its lock
+        if (q - c != offsetof(struct chanrt__chan, recvq) &&
+            q - c != offsetof(struct chanrt__chan, sendq))
+            return false;
+        chanrt__leaks_push(l, l->refs, &l->ref_count, c, l->task_count);
+    }
+    if (wait->count > 0 && !on_stack)
+        chanrt__leaks_leave_out(l, wait->nodes, (size_t)wait->count * sizeof n);
+    return true;
+}
+
+// Whether the task waits for what only somebody else can do, and has not been woken; then what it
+// waits for is noted.
+static bool chanrt__leaks_waits(struct chanrt__leaks *l, const struct chanrt__task *copy,
+                                const struct chanrt__leaks_task *t) {
+    struct chanrt__wait wait = { .count = 0 };
+    struct chanrt__waiter n = { .next = NULL };
+    enum chanrt__reason reason = (enum chanrt__reason)copy->a_reason;
+    const void *object = copy->u.run.a_object;
+    uint64_t task = l->task_count, size = chanrt__leaks_size(reason);
+    bool chan = reason == CHANRT__WAIT_SEND || reason == CHANRT__WAIT_RECV;
+    bool select = reason == CHANRT__WAIT_SELECT || reason == CHANRT__WAIT_SELECT_NONE;
+    if ((!chan && !select && size == 0) || copy->a_on_cpu != 0) return false;
+    if (!chanrt__leaks_copy_frame(t, &wait, copy->u.run.wait, sizeof wait)) return false;
+    if (wait.owner != (uintptr_t)t->task) return false;
+    if (wait.shared && (wait.timed || wait.a_claim != CHANRT__OPEN)) return false;
+    if (select) return chanrt__leaks_cases(l, &wait, t);
+    if (!chanrt__leaks_copy_frame(t, &n, wait.nodes, sizeof n) || !n.linked) return false;
+    CHANRT__IF_DEBUG(if (chanrt__held_left_behind(object, NULL)) return true;)
+    uint64_t key = (uintptr_t)object | (chan ? 0 : chanrt__leaks_embedded);
+    chanrt__leaks_push(l, l->refs, &l->ref_count, key, size << 32 | task);
+    return true;
+}
+
+// Where the task's frames lie; all of the stack if that is not known.
+static void chanrt__leaks_stack(const struct chanrt__leaks *l, const struct chanrt__task *copy,
+                                struct chanrt__leaks_task *t) {
+    struct chanrt__stack stack = { .next = NULL };
+    if (copy->stack == NULL) return;
+    if (!chanrt__leaks_copy(&stack, copy->stack, sizeof stack)) return;
+    t->low = t->sp = (uintptr_t)stack.low;
+    t->top = (uintptr_t)stack.top;
+    if (l->here >= t->low && l->here < t->top) t->sp = l->here;
+    else if (copy->a_on_cpu != 0 || chanrt__inside_running(t->task)) return;
+#if !CHANRT_UCONTEXT
+    else if ((uintptr_t)copy->ctx.sp > t->low && (uintptr_t)copy->ctx.sp <= t->top)
+        t->sp = (uintptr_t)copy->ctx.sp;
+#else
+    t->top = (uintptr_t)(copy->stack + 1); // its registers are there
+#endif
+}
+
+static void chanrt__leaks_look(struct chanrt__leaks *l, struct chanrt__task *task) {
+    struct chanrt__task copy;
+    struct chanrt__leaks_task t = { .task = task };
+    if (chanrt__atom_load(&task->a_id) == 0) return;
+    if (!chanrt__leaks_copy(&copy, task, sizeof copy) || copy.a_id == 0) return;
+    if (l->task_count == l->room) {
+        l->full = true;
+        return;
+    }
+    t.id = copy.a_id;
+    chanrt__leaks_stack(l, &copy, &t);
+    size_t refs = l->ref_count;
+    if (t.top != 0)
+        chanrt__leaks_push(l, l->stacks, &l->stack_count, t.low, l->task_count);
+    t.live = copy.a_reason == CHANRT__NOT_WAITING || t.top == 0 ||
+             !chanrt__leaks_waits(l, &copy, &t);
+    if (t.live) {
+        l->ref_count = refs;
+        l->work[l->work_count++] = (uint64_t)l->task_count << 1;
+    }
+    l->tasks[l->task_count++] = t;
+}
+
+// --- where it lies
+
+// One object from all of its references.
+static void chanrt__leaks_object_of(struct chanrt__leaks *l, size_t first, size_t count) {
+    struct chanrt__leaks_pair r = l->refs[first];
+    struct chanrt__leaks_object o = { .first = first, .count = count };
+    struct chanrt__chan c = { .a_lock = 0 };
+    o.at = (uintptr_t)(r.key & ~chanrt__leaks_embedded);
+    if (r.key & chanrt__leaks_embedded) {
+        o.end = o.at + (size_t)(r.value >> 32);
+    } else {
+        l->chan_count++;
+        o.low = o.at;
+        o.end = o.body = o.at + sizeof c;
+        if (chanrt__os_peek(&c, (const void *)o.at, sizeof c) == sizeof c &&
+            (uintptr_t)c.ring >= o.end && (uintptr_t)c.ring - o.end < CHANRT__LEAKS_BLOCK &&
+            c.size == c.elem * c.cap && c.size < SIZE_MAX / 4) // else it has just gone
+            o.body = (uintptr_t)c.ring + c.size;
+    }
+    l->objects[l->object_count++] = o;
+    chanrt__leaks_leave_out(l, (const void *)o.at, (o.body != 0 ? o.body : o.end) - o.at);
+}
+
+static void chanrt__leaks_objects(struct chanrt__leaks *l) {
+    chanrt__leaks_sort(l->refs, l->ref_count);
+    for (size_t i = 0, n; i < l->ref_count; i += n) {
+        for (n = 1; i + n < l->ref_count && l->refs[i + n].key == l->refs[i].key;) n++;
+        chanrt__leaks_object_of(l, i, n);
+    }
+    chanrt__leaks_sort(l->ranges, l->range_count);
+    chanrt__leaks_sort(l->stacks, l->stack_count);
+}
+
+// Those on the stack of a task are in reach with it, or by an address from its frames up to them.
+static void chanrt__leaks_place_on_stacks(struct chanrt__leaks *l) {
+    for (size_t i = l->chan_count; i < l->object_count; i++) {
+        struct chanrt__leaks_object *o = &l->objects[i];
+        size_t k = chanrt__leaks_above(l->stacks, l->stack_count, o->at);
+        if (k == 0) continue;
+        struct chanrt__leaks_task *t = &l->tasks[l->stacks[k - 1].value];
+        if (o->at < t->top) o->low = t->sp < o->at ? t->sp : o->at;
+    }
+}
+
+// The others: data and threads' stacks are in reach by themselves; of the heap, the block.
+static void chanrt__leaks_place(const struct chanrt__os_mapping *m, void *arg) {
+    struct chanrt__leaks *l = (struct chanrt__leaks *)arg;
+    bool data = m->name == '/' || (m->name == 0 && m->low == l->data_end);
+    bool stack = m->stack || (l->here >= m->low && l->here < m->high) ||
+                 (m->name == 0 && l->unknown);
+    if (data) l->data_end = m->high;
+    for (size_t i = 0; i < l->thread_count; i++)
+        stack |= l->threads[i] >= m->low && l->threads[i] < m->high;
+    size_t i = chanrt__leaks_ends_above(l, l->chan_count, l->object_count, m->low);
+    for (; i < l->object_count && l->objects[i].at < m->high; i++) {
+        struct chanrt__leaks_object *o = &l->objects[i];
+        if (o->low != 0) continue;
+        o->low = o->at;
+        if (data || stack) {
+            chanrt__leaks_mark(l, i);
+        } else {
+            uintptr_t block = chanrt__os_block_of(o->at, CHANRT__LEAKS_BLOCK);
+            o->low = block != 0 ? block
+                     : o->at - m->low < CHANRT__LEAKS_BLOCK ? m->low
+                                                            : o->at - CHANRT__LEAKS_BLOCK;
+        }
+    }
+}
+
+static void chanrt__leaks_fill_filter(struct chanrt__leaks *l) {
+    memset(l->filter, 0, sizeof l->filter);
+    for (size_t i = 0; i < l->object_count; i++) {
+        struct chanrt__leaks_object *o = &l->objects[i];
+        if (o->low == 0) chanrt__leaks_mark(l, i); // nowhere
+        else if (o->at - o->low > l->widest) l->widest = o->at - o->low;
+        if (o->low < l->least) l->least = o->low;
+        if (o->end > l->most) l->most = o->end;
+        for (uintptr_t page = o->low >> 12; page <= o->end >> 12 && !o->live; page++) {
+            uint64_t bit, *in = chanrt__leaks_bit(l, page, &bit);
+            *in |= bit;
+        }
+    }
+}
+
+// --- all of memory
+
+static void chanrt__leaks_thread(uintptr_t sp, bool is_main, void *arg) {
+    struct chanrt__leaks *l = (struct chanrt__leaks *)arg;
+    if (is_main) l->main_sp = sp;
+    if (sp == 0 || l->thread_count == CHANRT__LEAKS_THREADS) l->unknown = l->unknown || !is_main;
+    else l->threads[l->thread_count++] = sp;
+}
+
+// The lowest address in a stack's mapping that is in use. A worker's own stack holds nothing of the
+// program's but its thread-locals, above all frames.
+static uintptr_t chanrt__leaks_used(const struct chanrt__leaks *l,
+                                    const struct chanrt__os_mapping *m) {
+    uintptr_t low = m->low;
+    if (l->here >= m->low && l->here < m->high) return m->stack ? l->here : low;
+    if (m->stack && l->main_sp > m->low + 128 && l->main_sp < m->high)
+        return l->main_sp - 128; // what leaves keep below it
+#if !CHANRT_UCONTEXT
+    for (int i = 0; i < chanrt__pool.count && m->name == 0; i++) {
+        uintptr_t sp = 0;
+        (void)chanrt__os_peek(&sp, &chanrt__pool.workers[i].base.sp, sizeof sp);
+        if (sp >= m->low && sp < m->high) low = sp;
+    }
+#endif
+    return low;
+}
+
+static void chanrt__leaks_read_mapping(const struct chanrt__os_mapping *m, void *arg) {
+    struct chanrt__leaks *l = (struct chanrt__leaks *)arg;
+    if (!m->readable || (!m->writable && m->name != 0)) return;
+    if ((CHANRT__ASAN || CHANRT__TSAN) && m->high - m->low > (uint64_t)64 << 30) return; // shadow
+    chanrt__leaks_read_touched(l, chanrt__leaks_used(l, m), m->high);
+}
+
+static void chanrt__leaks_leave_out_ours(struct chanrt__leaks *l) {
+    enum { FRAMES = 32 << 10 }; // of these functions
+    chanrt__leaks_leave_out(l, l, l->bytes);
+    chanrt__leaks_leave_out(l, (const void *)(l->here - FRAMES), FRAMES);
+    chanrt__leaks_leave_out(l, chanrt__sync_lots, sizeof chanrt__sync_lots);
+    chanrt__leaks_leave_out(l, chanrt__os_self(), sizeof(struct chanrt__os_thread));
+    CHANRT__IF_DEBUG(chanrt__leaks_leave_out(l, &chanrt__held, sizeof chanrt__held);)
+    CHANRT__IF_DEBUG(chanrt__leaks_leave_out(l, &chanrt__debug, sizeof chanrt__debug);)
+    for (struct chanrt__slab *s = chanrt__atom_load_acq(&chanrt__slabs.first); s != NULL; // [slab]
+         s = s->next)
+        chanrt__leaks_leave_out(l, s, s->bytes);
+    for (int class = 0; class < CHANRT__STACK_CLASSES; class ++) {
+        pthread_mutex_lock(&chanrt__stacks[class].mutex);
+        for (struct chanrt__stack_chunk *c = chanrt__stacks[class].chunks; c != NULL; c = c->next)
+            chanrt__leaks_leave_out(l, c, c->size);
+        pthread_mutex_unlock(&chanrt__stacks[class].mutex);
+    }
+}
+
+// One look at everything. 0 or an error.
+static int chanrt__leaks_pass(struct chanrt__leaks *l) {
+    l->task_count = l->ref_count = l->range_count = l->stack_count = l->work_count = 0;
+    l->object_count = l->chan_count = l->thread_count = l->next_range = 0;
+    l->main_sp = l->data_end = l->skip = l->widest = l->most = 0;
+    l->least = UINTPTR_MAX;
+    l->full = false;
+    l->unknown = !chanrt__os_each_stack(chanrt__leaks_thread, l);
+    chanrt__leaks_leave_out_ours(l);
+    for (struct chanrt__slab *s = chanrt__atom_load_acq(&chanrt__slabs.first); s != NULL; // [slab]
+         s = s->next)
+        for (size_t i = 0; i < s->count; i++) chanrt__leaks_look(l, &s->tasks[i]);
+    chanrt__leaks_objects(l);
+    if (l->full) return EAGAIN;
+    chanrt__leaks_place_on_stacks(l);
+    if (!chanrt__os_each_mapping(chanrt__leaks_place, l)) return ENOSYS;
+    chanrt__leaks_fill_filter(l);
+    chanrt__os_each_mapping(chanrt__leaks_read_mapping, l);
+    chanrt__leaks_work(l);
+    return 0;
+}
+
+// --- the report
+
+// How many array elements a look needs: with room for what is spawned meanwhile.
+static size_t chanrt__leaks_room(void) {
+    size_t n = 0;
+    struct chanrt__task copy;
+    struct chanrt__wait wait;
+    for (struct chanrt__slab *s = chanrt__atom_load_acq(&chanrt__slabs.first); s != NULL; // [slab]
+         s = s->next)
+        for (size_t i = 0; i < s->count; i++) {
+            if (chanrt__atom_load(&s->tasks[i].a_id) == 0) continue;
+            n++;
+            if (chanrt__atom_load(&s->tasks[i].a_reason) == CHANRT__WAIT_SELECT &&
+                chanrt__os_peek(&copy, &s->tasks[i], sizeof copy) == sizeof copy &&
+                chanrt__os_peek(&wait, copy.u.run.wait, sizeof wait) == sizeof wait &&
+                wait.count > 0)
+                n += (size_t)wait.count;
+        }
+    return n + n / 2 + 1024;
+}
+
+// Arrays for a look. NULL: no address space.
+static struct chanrt__leaks *chanrt__leaks_open(uintptr_t here) {
+    size_t n = chanrt__leaks_room();
+    size_t each = sizeof(struct chanrt__leaks_task) + sizeof(struct chanrt__leaks_object) +
+                  5 * sizeof(struct chanrt__leaks_pair) + 2 * sizeof(uint64_t);
+    size_t bytes = sizeof(struct chanrt__leaks) + n * each;
+    struct chanrt__leaks *l = (struct chanrt__leaks *)chanrt__os_map(bytes);
+    if (l == NULL) return NULL;
+    l->bytes = bytes;
+    l->room = n;
+    l->here = here;
+    l->map = chanrt__os_touched_open();
+    l->tasks = (struct chanrt__leaks_task *)(void *)(l + 1);
+    l->objects = (struct chanrt__leaks_object *)(void *)(l->tasks + n);
+    l->refs = (struct chanrt__leaks_pair *)(void *)(l->objects + n);
+    l->ranges = l->refs + n;
+    l->stacks = l->ranges + n;
+    l->found = l->stacks + n;
+    l->work = (uint64_t *)(void *)(l->found + n);
+    return l;
+}
+
+static void chanrt__leaks_close(struct chanrt__leaks *l) {
+    if (l->map >= 0) close(l->map);
+    chanrt__os_unmap(l, l->bytes);
+}
+
+// Keeps those who were found leaked by this look, and by the one before if there was one.
+static void chanrt__leaks_keep(struct chanrt__leaks *l, bool again) {
+    struct chanrt__leaks_pair *before = l->stacks; // done with
+    size_t had = again ? l->found_count : 0;
+    memcpy(before, l->found, had * sizeof *before);
+    l->found_count = 0;
+    for (size_t i = 0; i < l->task_count; i++) {
+        const struct chanrt__leaks_task *t = &l->tasks[i];
+        if (t->live) continue;
+        size_t k = chanrt__leaks_above(before, had, (uintptr_t)t->task);
+        if (again && (k == 0 || before[k - 1].key != (uintptr_t)t->task ||
+                      before[k - 1].value != t->id))
+            continue;
+        chanrt__leaks_push(l, l->found, &l->found_count, (uintptr_t)t->task, t->id);
+    }
+    chanrt__leaks_sort(l->found, l->found_count);
+}
+
+static bool chanrt__leaks_still(const struct chanrt__leaks_pair *found,
+                                struct chanrt__inside_seen *e) {
+    return chanrt__inside_look((struct chanrt__task *)(uintptr_t)found->key, e) &&
+           e->id == found->value && e->reason != CHANRT__NOT_WAITING;
+}
+
+static void chanrt__leaks_why(FILE *f, const struct chanrt__inside_seen *e) {
+    const char *what = e->reason == CHANRT__WAIT_SEND || e->reason == CHANRT__WAIT_RECV
+                           ? "the channel"
+                       : e->reason == CHANRT__WAIT_SELECT ? "any of its channels"
+                       : e->reason == CHANRT__WAIT_GROUP  ? "the wait group"
+                       : e->reason == CHANRT__WAIT_COND   ? "the condition"
+                       : e->reason == CHANRT__WAIT_TASKS || e->reason == CHANRT__WAIT_LIMIT
+                           ? "the group"
+                           : "the lock";
+    CHANRT__IF_DEBUG(if (chanrt__held_left_behind(e->object, f)) return;)
+    if (e->reason == CHANRT__WAIT_SELECT_NONE)
+        fputs(": leaked, no case of its select can ever be ready\n", f);
+    else fprintf(f, ": leaked, nothing that could still run has %s\n", what);
+}
+
+static void chanrt__leaks_tell(struct chanrt__leaks *l, FILE *f) {
+    struct chanrt__inside_seen e;
+    struct chanrt__inside_view *v = (struct chanrt__inside_view *)chanrt__os_map(sizeof *v);
+    for (size_t i = 0; v != NULL && i < l->found_count; i++)
+        if (chanrt__leaks_still(&l->found[i], &e)) chanrt__inside_count(v, &e);
+    for (size_t i = 0; i < l->found_count; i++)
+        if (chanrt__leaks_still(&l->found[i], &e) && chanrt__inside_tell(f, v, &e))
+            chanrt__leaks_why(f, &e);
+    if (v != NULL) chanrt__os_unmap(v, sizeof *v);
+}
+
+// Looks until two looks agree, or the first finds nobody. 0 or an error.
+static int chanrt__leaks_search(struct chanrt__leaks *l) {
+    uint32_t word = 0;
+    int err = chanrt__leaks_pass(l);
+    if (err != 0) return err;
+    chanrt__leaks_keep(l, false);
+    if (l->found_count == 0) return 0;
+    if (!chanrt__atom_load(&chanrt__det.a_on))
+        chanrt__os_sleep(&word, 0, chanrt_now() + CHANRT_MILLISECOND);
+    err = chanrt__leaks_pass(l);
+    if (err == 0) chanrt__leaks_keep(l, true);
+    return err;
+}
+
+// The caller's frames begin at this one's.
+CHANRT__NOINLINE static int chanrt__leaks_report(FILE *f) {
+    int err = EAGAIN, found = 0;
+    for (int tries = 0; err == EAGAIN && tries < 4; tries++) {
+        struct chanrt__leaks *l = chanrt__leaks_open((uintptr_t)__builtin_frame_address(0));
+        if (l == NULL) return -ENOMEM;
+        err = chanrt__leaks_search(l);
+        found = l->found_count < INT_MAX ? (int)l->found_count : INT_MAX;
+        if (err == 0 && f != NULL) chanrt__leaks_tell(l, f);
+        chanrt__leaks_close(l);
+    }
+    return err != 0 ? -err : found;
+}
+
+CHANRT_API int chanrt_leaks(FILE *f) {
+    char byte = 0;
+    chanrt__sched_point();
+    if (!CHANRT__LINUX || chanrt__os_peek(&byte, &byte, 1) != 1) {
+        if (f != NULL) fputs("chanrt_leaks: memory cannot be searched here\n", f);
+        return -ENOSYS;
+    }
+    int found = 0;
+    if (pthread_mutex_trylock(&chanrt__pool.life) != 0) return -EBUSY;
+    __builtin_unwind_init(); // what the caller has in registers is on the stack now
+    if (chanrt__atom_load_acq(&chanrt__pool.a_running)) found = chanrt__leaks_report(f); // [start]
+    pthread_mutex_unlock(&chanrt__pool.life);
+    return found;
 }
 
 //------------------------------------------------------------------------------
