@@ -11417,7 +11417,7 @@ struct chanrt__leaks {
     bool full;                        // more than there was room for
     uintptr_t here, main_sp;          // the caller's frame; the main thread's, 0: not known
     bool unknown;                     // some thread's stack is not known: it may be any memory
-    uintptr_t data_end;               // of the data segment just visited
+    uintptr_t data_end, guard_end;    // of the data segment, or what may not be read, just visited
     uintptr_t least, most;            // of what stands for any object
     uintptr_t widest;                 // the most from an object's low to itself
     size_t next_range;                // of a walk in order
@@ -11819,13 +11819,17 @@ static void chanrt__leaks_thread(uintptr_t sp, bool is_main, void *arg) {
 }
 
 // The lowest address in a stack's mapping that is in use. A worker's own stack holds nothing of the
-// program's but its thread-locals, above all frames.
+// program's but its thread-locals, above all frames. A guard below tells a stack of libc's from
+// one that the program took from its heap, with other things below it.
 static uintptr_t chanrt__leaks_used(const struct chanrt__leaks *l,
-                                    const struct chanrt__os_mapping *m) {
-    uintptr_t low = m->low;
+                                    const struct chanrt__os_mapping *m, bool guarded) {
+    enum { BELOW = 128, ARENA = 64 << 20 }; // what a leaf keeps below its sp; glibc's heaps
+    uintptr_t low = m->low, least = m->high;
     if (l->here >= m->low && l->here < m->high) return m->stack ? l->here : low;
-    if (m->stack && l->main_sp > m->low + 128 && l->main_sp < m->high)
-        return l->main_sp - 128; // what leaves keep below it
+    if (m->stack && l->main_sp > m->low + BELOW && l->main_sp < m->high) return l->main_sp - BELOW;
+    for (size_t i = 0; i < l->thread_count && !l->unknown && guarded; i++)
+        if (l->threads[i] >= m->low + BELOW && l->threads[i] < least) least = l->threads[i];
+    if (least < m->high && m->low % ARENA != 0) low = least - BELOW;
 #if !CHANRT_UCONTEXT
     for (int i = 0; i < chanrt__pool.count && m->name == 0; i++) {
         uintptr_t sp = 0;
@@ -11838,9 +11842,11 @@ static uintptr_t chanrt__leaks_used(const struct chanrt__leaks *l,
 
 static void chanrt__leaks_read_mapping(const struct chanrt__os_mapping *m, void *arg) {
     struct chanrt__leaks *l = (struct chanrt__leaks *)arg;
+    bool guarded = m->name == 0 && m->low == l->guard_end;
+    if (!m->readable) l->guard_end = m->high;
     if (!m->readable || (!m->writable && m->name != 0)) return;
     if ((CHANRT__ASAN || CHANRT__TSAN) && m->high - m->low > (uint64_t)64 << 30) return; // shadow
-    chanrt__leaks_read_touched(l, chanrt__leaks_used(l, m), m->high);
+    chanrt__leaks_read_touched(l, chanrt__leaks_used(l, m, guarded), m->high);
 }
 
 static void chanrt__leaks_leave_out_ours(struct chanrt__leaks *l) {
@@ -11866,7 +11872,7 @@ static void chanrt__leaks_leave_out_ours(struct chanrt__leaks *l) {
 static int chanrt__leaks_pass(struct chanrt__leaks *l) {
     l->task_count = l->ref_count = l->range_count = l->stack_count = l->work_count = 0;
     l->object_count = l->chan_count = l->thread_count = l->next_range = 0;
-    l->main_sp = l->data_end = l->skip = l->widest = l->most = 0;
+    l->main_sp = l->data_end = l->guard_end = l->skip = l->widest = l->most = 0;
     l->least = UINTPTR_MAX;
     l->full = false;
     l->unknown = !chanrt__os_each_stack(chanrt__leaks_thread, l);
