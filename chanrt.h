@@ -4690,7 +4690,7 @@ static struct {
     uint32_t a_rings, a_threads, a_refused;
     uint32_t a_places_lock;
     int process;           // a child made by fork writes nothing
-    uint64_t events;
+    size_t events;         // of a ring
     int64_t begun, ended;
     char file[1024];
     struct chanrt__trace_place *places;
@@ -4745,6 +4745,7 @@ CHANRT__NOINLINE static struct chanrt__trace_ring *chanrt__trace_join(uint32_t r
     r->slot = (int)slot;
     r->worker = worker;
     r->number = (unsigned)(worker ? self->worker_number - 1 : chanrt__os_thread_number());
+    if (!worker && r->number == 0) r->number = slot + 1; // the system has no numbers
     if (!worker) {
         chanrt__trace_begin(r, CHANRT__TRACE_RUNS, 0)->id = 1;
         chanrt__trace_add(r);
@@ -5151,7 +5152,7 @@ static void chanrt__trace_start(void) {
     pthread_mutex_lock(&chanrt__trace.mutex);
     snprintf(chanrt__trace.file, sizeof chanrt__trace.file, "%s", file);
     chanrt__trace.events = 64;
-    while (chanrt__trace.events < (uint64_t)1 << 28 && (long)chanrt__trace.events < wanted)
+    while (chanrt__trace.events < (size_t)1 << 24 && (long)chanrt__trace.events < wanted)
         chanrt__trace.events *= 2;
     chanrt__trace.process = (int)getpid();
     chanrt__trace.begun = chanrt__os_clock();

@@ -386,6 +386,17 @@ CHILD(exit_with_a_task_that_computes) {
     return 7;
 }
 
+TASK(exits, int, status) {
+    exit(status);
+}
+
+CHILD(exit_by_a_task) {
+    child_path();
+    go(exits, 7);
+    usleep(20000000); // ended before
+    return 0;
+}
+
 TASK(never_stops, chan(int), there, chan(int), back) {
     for (;;) {
         chan_send(there, 1);
@@ -440,6 +451,13 @@ TEST(an_exit_writes_it_with_who_is_still_running) {
     CHECK_EQ(count_named(&t, "i", "exit"), 1);
     CHECK_EQ(count_then(&t, "still running"), 2); // main, too
     CHECK_EQ(count_named(&t, "X", "computes"), 1);
+    free_trace(&t);
+}
+
+TEST(so_does_an_exit_by_a_task) {
+    struct trace t = trace_of_child("exit_by_a_task", 7);
+    CHECK_EQ(count_named(&t, "i", "exit"), 1);
+    CHECK_EQ(count_named(&t, "X", "exits"), 1);
     free_trace(&t);
 }
 
