@@ -1068,9 +1068,10 @@ static inline int chanrt_sync_sem_acquire_timeout(chanrt_sync_sem *s, int k, int
 static inline int chanrt_sync_sem_release(chanrt_sync_sem *s, int k);
 
 // What follows are the cases in which nobody waits, one locked instruction each; the unlocking of
-// a mutex needs none. >>sync says why that is enough, and does the rest.
-enum { CHANRT_X_LOCKED = 1, CHANRT_X_QUEUED = 2, CHANRT_X_READER = 4, CHANRT_X_ONCE_DONE = 2,
-       CHANRT_X_LOTS = 256 };
+// a mutex, and the leaving of an only reader, need none. >>sync says why that is enough, and does
+// the rest.
+enum { CHANRT_X_LOCKED = 1, CHANRT_X_QUEUED = 2, CHANRT_X_SHARED = 4, CHANRT_X_READER = 8,
+       CHANRT_X_ONCE_DONE = 2, CHANRT_X_LOTS = 256 };
 CHANRT_API uint32_t chanrt_x_sync_quiet[CHANRT_X_LOTS];
 CHANRT_API uint32_t chanrt_x_drawn; // not 0: a seed decides who goes on, also before a free lock
 CHANRT_API int chanrt_x_mutex_lock(chanrt_sync_mutex *m, int64_t ns);
@@ -1143,12 +1144,16 @@ static inline int chanrt_sync_mutex_unlock(chanrt_sync_mutex *m) {
 }
 
 static inline int chanrt_sync_rwmutex_rlock_timeout(chanrt_sync_rwmutex *rw, int64_t ns) {
+    enum { FLAGS = CHANRT_X_LOCKED | CHANRT_X_QUEUED | CHANRT_X_SHARED };
     CHANRT__SYNC_HIDE(rw);
-    uint32_t s = rw != NULL ? chanrt_x_sync_look(&rw->a_state) : (uint32_t)CHANRT_X_QUEUED;
-    if (!CHANRT_DEBUG && (s & (CHANRT_X_LOCKED | CHANRT_X_QUEUED)) == 0 &&
-        chanrt_x_sync_look(&chanrt_x_drawn) == 0 &&
-        chanrt_x_sync_swap(&rw->a_state, s, s + CHANRT_X_READER))
-        return 0;
+    if (!CHANRT_DEBUG && rw != NULL && chanrt_x_sync_look(&chanrt_x_drawn) == 0) {
+        uint32_t s = chanrt_x_sync_look(&rw->a_state);
+        if (s == 0) {
+            if (chanrt_x_sync_swap(&rw->a_state, 0, CHANRT_X_READER)) return 0;
+        } else if ((s & FLAGS) == CHANRT_X_SHARED) {
+            if (chanrt_x_sync_swap(&rw->a_state, s, s + CHANRT_X_READER)) return 0;
+        }
+    }
     return chanrt_x_rwmutex_rlock(rw, ns);
 }
 
@@ -1162,18 +1167,15 @@ static inline int chanrt_sync_rwmutex_tryrlock(chanrt_sync_rwmutex *rw) {
 }
 
 static inline int chanrt_sync_rwmutex_runlock(chanrt_sync_rwmutex *rw) {
-    CHANRT__SYNC_HIDE(rw);
-    uint32_t s = rw != NULL ? chanrt_x_sync_look(&rw->a_state) : 0;
-    if (!CHANRT_DEBUG && s >= CHANRT_X_READER && (s & CHANRT_X_QUEUED) == 0 &&
-        chanrt_x_sync_swap(&rw->a_state, s, s - CHANRT_X_READER))
-        return 0;
     return chanrt_x_rwmutex_runlock(rw);
 }
 
 static inline int chanrt_sync_rwmutex_lock_timeout(chanrt_sync_rwmutex *rw, int64_t ns) {
     CHANRT__SYNC_HIDE(rw);
-    if (!CHANRT_DEBUG && rw != NULL && chanrt_x_sync_look(&chanrt_x_drawn) == 0 &&
-        chanrt_x_sync_swap(&rw->a_state, 0, CHANRT_X_LOCKED))
+    uint32_t s = rw != NULL ? chanrt_x_sync_look(&rw->a_state) : (uint32_t)CHANRT_X_LOCKED;
+    if (!CHANRT_DEBUG && (s & ~(uint32_t)CHANRT_X_SHARED) == 0 &&
+        chanrt_x_sync_look(&chanrt_x_drawn) == 0 &&
+        chanrt_x_sync_swap(&rw->a_state, s, s | CHANRT_X_LOCKED))
         return 0;
     return chanrt_x_rwmutex_lock(rw, ns);
 }
@@ -1189,7 +1191,9 @@ static inline int chanrt_sync_rwmutex_trylock(chanrt_sync_rwmutex *rw) {
 
 static inline int chanrt_sync_rwmutex_unlock(chanrt_sync_rwmutex *rw) {
     CHANRT__SYNC_HIDE(rw);
-    if (!CHANRT_DEBUG && rw != NULL && chanrt_x_sync_swap(&rw->a_state, CHANRT_X_LOCKED, 0))
+    uint32_t s = rw != NULL ? chanrt_x_sync_look(&rw->a_state) : 0;
+    if (!CHANRT_DEBUG && (s & ~(uint32_t)CHANRT_X_SHARED) == CHANRT_X_LOCKED &&
+        chanrt_x_sync_swap(&rw->a_state, s, s & CHANRT_X_SHARED))
         return 0;
     return chanrt_x_rwmutex_unlock(rw);
 }
@@ -2218,7 +2222,7 @@ static inline void chanrt__atom_pause(void) {
 //------------------------------------------------------------------------------
 // >>os    The only system calls: memory, clock, threads, sleeping, the thread record.
 //   uses    port fail atom
-//   owns    the one thread-local of the file, read only by chanrt__os_self
+//   owns    the one thread-local of the file, read only by chanrt__os_self and _self_here
 //   laws    No system call is made under a spin lock (M2).
 //   not     pthread condition variables for sleeping on Linux: glibc before 2.41 can
 //           lose a signal (its bug 25847)
@@ -2294,9 +2298,15 @@ struct chanrt__os_thread {
 
 static _Thread_local struct chanrt__os_thread chanrt__os_thread;
 
-// The only reader of the thread-local. A task wakes on another thread, so each park makes what an
-// earlier call returned worthless. Not inlined; and the address goes through an asm, because
-// clang knows what a function returns that only returns an address, and keeps that over a park.
+// For a function that is not inlined and parks nowhere after it has asked.
+static inline struct chanrt__os_thread *chanrt__os_self_here(void) {
+    return &chanrt__os_thread;
+}
+
+// The only other reader of the thread-local. A task wakes on another thread, so each park makes
+// what an earlier call returned worthless. Not inlined; and the address goes through an asm,
+// because clang knows what a function returns that only returns an address, and keeps that over a
+// park.
 CHANRT__NOINLINE static struct chanrt__os_thread *chanrt__os_self(void) {
     struct chanrt__os_thread *self = &chanrt__os_thread;
     __asm__ volatile("" : "+r"(self) : : "memory");
@@ -5225,6 +5235,7 @@ struct chanrt__worker {
     uint32_t fresh_len;
     uint32_t a_len;                   // of both, a hint for others
     uint32_t a_in;                    // biased lock: the owner is inside
+    uint32_t a_marked;                // it is about to store plainly (>>sync, L5)
     uint32_t a_tick;                  // picks and tasks made ready so far: a sign of life
     uint32_t budget;                  // hand-offs left
     uint32_t a_slice;                 // ns a task runs here on average
@@ -8984,13 +8995,19 @@ CHANRT_API int chanrt_x_wg_undo(const chanrt_x_how *how, int err) {
 //           tried in vain for a millisecond, and the mutex goes from hand to hand, LOCKED.
 //           L3 a rwmutex or semaphore that is QUEUED changes only under its lot's lock.
 //           L4 a rwmutex read, or free: no reader waits unless a writer waits before it.
+//           L5 SHARED: two have wanted a rwmutex at a time, once; it stays. One that is not has at
+//           most one reader, who goes with a plain store while its worker is marked. Whoever
+//           makes anything but a free one of a word that is READER first keeps everybody from
+//           that (sharing), makes every thread execute a fence, and has then seen every worker
+//           unmarked (model/rwmutex.pml). [alone]
 //   not     releasing a mutex with a locked instruction as well: 11.8 ns the pair instead of
 //           5.6 (EPYC), for a heavy fence of 0.2 to 0.4 us when a quiet lot is woken up;
 //           waiters found by address alone, like a futex's: a queue of 100,000 would be searched
 //           by every neighbour in its lot; counting a rwmutex's readers per worker: a stray
-//           runlock could not be told any more
+//           runlock could not be told any more; a rwmutex that becomes unshared again: it would
+//           cost a fence each time its readers overlap
 //   tests   unit/sync.c spec/mutex.c spec/rwmutex.c spec/once.c spec/cond.c spec/sem.c
-//           stress/locks.c model/mutex.pml model/cond.pml
+//           stress/locks.c model/mutex.pml model/rwmutex.pml model/cond.pml
 //
 //   mutex:   0 --lock--> LOCKED --unlock, nobody waits--> 0
 //                          \--unlock, one is woken--> WOKEN --by him or who overtakes--> LOCKED
@@ -9013,6 +9030,7 @@ static struct chanrt__sync_lot {
     uint32_t unneeded;         // unlocks in a row that had nobody to wake
     chanrt_sync_mutex *first;  // the mutexes that have a queue
 } CHANRT__ALIGNED(64) chanrt__sync_lots[CHANRT_X_LOTS];
+static uint32_t chanrt__sync_sharing; // how many keep only readers from leaving plainly (L5)
 
 static inline struct chanrt__sync_lot *chanrt__sync_lot_of(const void *object) {
     return &chanrt__sync_lots[chanrt_x_sync_lot(object)];
@@ -9275,18 +9293,38 @@ static uint32_t chanrt__sync_rw_queued_locked(const chanrt_sync_rwmutex *rw) {
     return rw->x_readers.a_first != NULL || rw->x_writers.a_first != NULL ? CHANRT_X_QUEUED : 0;
 }
 
+// Until unshare: whoever reads alone leaves with a locked instruction (L5).
+static void chanrt__sync_rw_share(void) {
+    chanrt__atom_add_seq(&chanrt__sync_sharing, 1); // [alone]
+    chanrt__os_heavy_fence(); // who leaves plainly is marked by now, or sees that it must not
+    pthread_mutex_lock(&chanrt__pool.mutex); // the workers stay
+    for (int i = 0; i < chanrt__pool.count; i++)
+        for (int k = 1; chanrt__atom_load_acq(&chanrt__pool.workers[i].a_marked); k++) { // [alone]
+            chanrt__atom_pause();
+            if (k % 64 == 0) sched_yield();
+        }
+    pthread_mutex_unlock(&chanrt__pool.mutex);
+}
+
+static void chanrt__sync_rw_unshare(void) {
+    chanrt__atom_sub_acqrel(&chanrt__sync_sharing, 1); // [alone]
+}
+
 // Takes rw if it may be had now. mark, under the lot's lock: else says in the word that the caller
-// is about to queue.
-static bool chanrt__sync_rw_try(chanrt_sync_rwmutex *rw, bool reader, bool mark) {
+// is about to queue. shared: rw is, or the caller shares (L5).
+static bool chanrt__sync_rw_try(chanrt_sync_rwmutex *rw, bool reader, bool mark, bool shared) {
     for (;;) {
-        uint32_t s = chanrt__atom_load(&rw->a_state), t = s | CHANRT_X_QUEUED;
+        uint32_t s = chanrt__atom_load(&rw->a_state), t = s | CHANRT_X_QUEUED | CHANRT_X_SHARED;
         if (mark && (s & CHANRT_X_QUEUED) && !chanrt__sync_rw_queued_locked(rw)) {
             s &= ~(uint32_t)CHANRT_X_QUEUED; // a shutdown has reclaimed those who waited
             chanrt__atom_store(&rw->a_state, s);
         }
-        bool free = reader ? (s & (CHANRT_X_LOCKED | CHANRT_X_QUEUED)) == 0 : s == 0;
-        if (free) t = reader ? s + CHANRT_X_READER : CHANRT_X_LOCKED;
+        bool free = reader ? (s & (CHANRT_X_LOCKED | CHANRT_X_QUEUED)) == 0
+                           : (s & ~(uint32_t)CHANRT_X_SHARED) == 0;
+        if (free && !reader) t = s | CHANRT_X_LOCKED;
+        else if (free) t = (s + CHANRT_X_READER) | (s >= CHANRT_X_READER ? CHANRT_X_SHARED : 0);
         else if (!mark || (s & CHANRT_X_QUEUED)) return false;
+        if (s == CHANRT_X_READER && !shared) return false;
         if (chanrt__atom_cas_acqrel(&rw->a_state, s, t)) return free; // [rwmutex]
     }
 }
@@ -9296,7 +9334,7 @@ static bool chanrt__sync_rw_try(chanrt_sync_rwmutex *rw, bool reader, bool mark)
 static struct chanrt__waiter *chanrt__sync_rw_pass_locked(chanrt_sync_rwmutex *rw,
                                                           uint32_t readers, bool readers_first) {
     struct chanrt__waiter *first = NULL, *last = NULL;
-    uint32_t s = readers;
+    uint32_t s = readers, shared = chanrt__atom_load(&rw->a_state) & CHANRT_X_SHARED;
     for (int turn = 0; turn < 2 && first == NULL; turn++) {
         if (readers_first == (turn == 0)) {
             chanrt__wait_take_all(&rw->x_readers, &first, &last); // no select: never busy
@@ -9306,7 +9344,7 @@ static struct chanrt__waiter *chanrt__sync_rw_pass_locked(chanrt_sync_rwmutex *r
             if (first != NULL) first->next = NULL, s = CHANRT_X_LOCKED;
         }
     }
-    s |= chanrt__sync_rw_queued_locked(rw);
+    s |= shared | chanrt__sync_rw_queued_locked(rw);
     chanrt__atom_store_rel(&rw->a_state, s); // [rwmutex]
     return first;
 }
@@ -9320,7 +9358,7 @@ static void chanrt__sync_rw_leave(chanrt_sync_rwmutex *rw, struct chanrt__waiter
     uint32_t s = chanrt__atom_load(&rw->a_state), held = s & ~(uint32_t)CHANRT_X_QUEUED;
     if (s & CHANRT_X_QUEUED) {
         if (!(s & CHANRT_X_LOCKED) && rw->x_writers.a_first == NULL)
-            in = chanrt__sync_rw_pass_locked(rw, held, true);
+            in = chanrt__sync_rw_pass_locked(rw, held & ~(uint32_t)CHANRT_X_SHARED, true);
         else
             chanrt__atom_store_rel(&rw->a_state, // [rwmutex]
                                    held | chanrt__sync_rw_queued_locked(rw));
@@ -9335,12 +9373,18 @@ static int chanrt__sync_rw_lock(chanrt_sync_rwmutex *rw, int64_t ns, bool reader
     int64_t deadline;
     if (rw == NULL) return EINVAL;
     chanrt__sched_point();
-    if (chanrt__sync_rw_try(rw, reader, false)) return chanrt__sync_taken(&rw->a_state);
-    if (!chanrt__sync_deadline(ns, &deadline)) return ETIMEDOUT;
+    if (chanrt__sync_rw_try(rw, reader, false, false)) return chanrt__sync_taken(&rw->a_state);
+    bool waits = chanrt__sync_deadline(ns, &deadline);
+    uint32_t s = chanrt__atom_load(&rw->a_state);
+    if (!waits && (!reader || (s & (CHANRT_X_LOCKED | CHANRT_X_QUEUED)))) return ETIMEDOUT;
+    bool shares = !(s & CHANRT_X_SHARED);
+    if (shares) chanrt__sync_rw_share();
     chanrt__os_lock(chanrt__sync_lock_of(rw));
-    if (chanrt__sync_rw_try(rw, reader, true)) {
+    bool got = chanrt__sync_rw_try(rw, reader, waits, true);
+    if (shares) chanrt__sync_rw_unshare(); // it is SHARED now, or was not READER
+    if (got || !waits) {
         chanrt__os_unlock(chanrt__sync_lock_of(rw));
-        return chanrt__sync_taken(&rw->a_state);
+        return got ? chanrt__sync_taken(&rw->a_state) : ETIMEDOUT;
     }
     if (chanrt__sync_wait_unlock(&wait, &node, reader ? &rw->x_readers : &rw->x_writers, NULL,
                                  deadline, reader ? CHANRT__WAIT_RLOCK : CHANRT__WAIT_WLOCK, rw))
@@ -9374,14 +9418,17 @@ static int chanrt__sync_rw_drop_reader(chanrt_sync_rwmutex *rw) {
     }
 }
 
-CHANRT_API int chanrt_x_rwmutex_runlock(chanrt_sync_rwmutex *rw) {
+CHANRT__NOINLINE static int chanrt__sync_rw_runlock(chanrt_sync_rwmutex *rw) {
     struct chanrt__waiter *in = NULL;
     if (rw == NULL) return EINVAL;
     CHANRT__IF_DEBUG(chanrt__held_drop(rw, true);)
-    uint32_t *lock = chanrt__sync_lock_of(rw);
     chanrt__atom_grant(&rw->a_state);
-    chanrt__os_lock(lock);
     int err = chanrt__sync_rw_drop_reader(rw);
+    CHANRT__IF_DEBUG(if (err == EINVAL) chanrt__held_misuse(rw);)
+    if (err != EAGAIN) return err;
+    uint32_t *lock = chanrt__sync_lock_of(rw);
+    chanrt__os_lock(lock);
+    err = chanrt__sync_rw_drop_reader(rw); // those who waited may have given up
     if (err == EAGAIN) {
         uint32_t s = chanrt__atom_load(&rw->a_state) - CHANRT_X_READER;
         if (s >= CHANRT_X_READER) chanrt__atom_store_rel(&rw->a_state, s); // [rwmutex]
@@ -9390,8 +9437,24 @@ CHANRT_API int chanrt_x_rwmutex_runlock(chanrt_sync_rwmutex *rw) {
     }
     chanrt__os_unlock(lock);
     chanrt__sync_finish_all(in);
-    CHANRT__IF_DEBUG(if (err != 0) chanrt__held_misuse(rw);)
     return err;
+}
+
+CHANRT__NOINLINE CHANRT_API int chanrt_x_rwmutex_runlock(chanrt_sync_rwmutex *rw) {
+    struct chanrt__worker *w = (struct chanrt__worker *)chanrt__os_self_here()->worker;
+    if (CHANRT_DEBUG || w == NULL || rw == NULL || !chanrt__os_asymmetric)
+        return chanrt__sync_rw_runlock(rw);
+    chanrt__atom_grant(&rw->a_state);
+    chanrt__atom_store(&w->a_marked, 1);
+    chanrt__atom_compiler_barrier(); // a light fence, see share
+    if (CHANRT__LIKELY(chanrt__atom_load_acq(&chanrt__sync_sharing) == 0 && // [alone]
+                       chanrt__atom_load(&rw->a_state) == CHANRT_X_READER)) {
+        chanrt__atom_store_rel(&rw->a_state, 0); // [rwmutex] the last touch of rw
+        chanrt__atom_store_rel(&w->a_marked, 0); // [alone]
+        return 0;
+    }
+    chanrt__atom_store(&w->a_marked, 0);
+    return chanrt__sync_rw_runlock(rw);
 }
 
 CHANRT_API int chanrt_x_rwmutex_unlock(chanrt_sync_rwmutex *rw) {

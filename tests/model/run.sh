@@ -146,6 +146,14 @@ for bug in DEADHAND NOPASS WAKELOSS; do
     check bug mutex -DNTIMED=1 -DHAND -DBUG_$bug
 done
 
+check ok  rwmutex -DNR=2
+check ok  rwmutex -DNW=1 -DROUNDS=1
+check ok  rwmutex -DNWR=0 -DROUNDS=1
+for bug in NOFENCE NOSCAN SCANFIRST LATESHARE EARLYDONE NOSHARE NOSHAREW NOMARK NOLOOK WORDFIRST \
+           UNMARKFIRST ANYWORD; do
+    check bug rwmutex -DNR=2 -DBUG_$bug
+done
+
 check ok  cond
 check ok  cond -DNC=2 -DNTIMED=0
 check ok  cond -DNC=3 -DNTIMED=2

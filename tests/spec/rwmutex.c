@@ -77,6 +77,87 @@ TEST(readers_overlap_and_writers_exclude_in_every_mix) {
         check_hammer(mix[i][0], mix[i][1], mix[i][2], test_rounds(10000), false);
 }
 
+enum { ROAD = 200 };
+
+// Rwmutexes one after the other, all of them fresh: on each, readers overlap for the first time,
+// and writers meet an only reader.
+struct road {
+    sync_rwmutex rw[ROAD];
+    long writes[ROAD];
+    atomic_int inside[ROAD];
+};
+
+PARTY(going_along, struct road, r) {
+    uint32_t seed = (uint32_t)(uintptr_t)&seed | 1;
+    for (int i = 0; i < ROAD; i++) {
+        for (uint32_t k = dice(&seed) % 40; k > 0; k--) {
+            if (k % 7 == 0 ? sync_rwmutex_tryrlock(&r->rw[i]) : sync_rwmutex_rlock(&r->rw[i]))
+                continue;
+            CHECK(atomic_fetch_add(&r->inside[i], 1) >= 0);
+            CHECK(r->writes[i] >= 0);
+            if (k % 5 == 0) task_yield();
+            CHECK(atomic_fetch_sub(&r->inside[i], 1) > 0);
+            CHECK_EQ(sync_rwmutex_runlock(&r->rw[i]), 0);
+        }
+        CHECK_EQ(sync_rwmutex_lock(&r->rw[i]), 0);
+        CHECK_EQ(atomic_fetch_add(&r->inside[i], -WRITER), 0);
+        r->writes[i]++;
+        CHECK_EQ(atomic_fetch_add(&r->inside[i], WRITER), -WRITER);
+        CHECK_EQ(sync_rwmutex_unlock(&r->rw[i]), 0);
+    }
+}
+
+// case 85
+TEST(nobody_is_lost_when_an_only_reader_gets_company) {
+    enum { TASKS = 3, THREADS = 1 };
+    for (int round = 0; round < test_rounds(100); round++) {
+        struct road *r = calloc(1, sizeof *r);
+        struct crowd c = {0};
+        for (int i = 0; i < TASKS + THREADS; i++) crowd_add(&c, i < THREADS, going_along, r);
+        crowd_join(&c);
+        for (int i = 0; i < ROAD; i++) {
+            CHECK_EQ(r->writes[i], TASKS + THREADS);
+            CHECK_EQ(sync_rwmutex_runlock(&r->rw[i]), EINVAL);
+            CHECK_EQ(sync_rwmutex_trylock(&r->rw[i]), 0);
+            CHECK_EQ(sync_rwmutex_unlock(&r->rw[i]), 0);
+        }
+        free(r);
+    }
+}
+
+struct guest {
+    sync_rwmutex rw;
+    atomic_int here, stop;
+};
+
+TASK(comes_and_goes, struct guest *, g) {
+    atomic_store(&g->here, 1);
+    while (!atomic_load_explicit(&g->stop, memory_order_relaxed)) {
+        sync_rwmutex_rlock(&g->rw);
+        sync_rwmutex_runlock(&g->rw);
+    }
+}
+
+// case 85: the thread's reading counts, whatever the task is just doing.
+TEST(who_joins_a_reader_that_comes_and_goes_keeps_writers_out) {
+    uint32_t seed = 7;
+    for (int round = 0; round < test_rounds(20000); round++) {
+        struct guest g = {0};
+        waitgroup wg = {0};
+        CHECK_EQ(wg_go(&wg, comes_and_goes, &g), 0);
+        while (!atomic_load(&g.here)) sched_yield();
+        spin(dice(&seed) % 1024);
+        CHECK_EQ(sync_rwmutex_rlock(&g.rw), 0);
+        for (int i = 0; i < 30; i++)
+            if (!CHECK_EQ(sync_rwmutex_trylock(&g.rw), EAGAIN)) break;
+        CHECK_EQ(sync_rwmutex_runlock(&g.rw), 0);
+        atomic_store(&g.stop, 1);
+        wg_wait(&wg);
+        CHECK_EQ(sync_rwmutex_trylock(&g.rw), 0);
+        CHECK_EQ(sync_rwmutex_unlock(&g.rw), 0);
+    }
+}
+
 // case 84, 86 *29: hundreds of thousands of times somebody gives up while the lock comes to him.
 TEST(a_timeout_that_races_with_a_hand_off_neither_loses_nor_doubles_the_lock) {
     check_hammer(6, 3, 1, test_rounds(1000000) / 9, true);

@@ -164,20 +164,88 @@ TEST(no_wait_leaves_a_node_behind) {
         CHECK(mutex_is_blank(&m));
         CHECK_EQ(sync_rwmutex_rlock(&rw), 0);
         CHECK_EQ(sync_rwmutex_lock_timeout(&rw, 1000), ETIMEDOUT);
-        CHECK_EQ(rw.a_state, CHANRT_X_READER);
+        CHECK_EQ(rw.a_state, CHANRT_X_READER | CHANRT_X_SHARED);
         CHECK_EQ(sync_rwmutex_runlock(&rw), 0);
         CHECK_EQ(sync_rwmutex_lock(&rw), 0);
         CHECK_EQ(sync_rwmutex_rlock_timeout(&rw, 1000), ETIMEDOUT);
         CHECK_EQ(sync_rwmutex_lock_timeout(&rw, 1000), ETIMEDOUT);
-        CHECK_EQ(rw.a_state, CHANRT_X_LOCKED);
+        CHECK_EQ(rw.a_state, CHANRT_X_LOCKED | CHANRT_X_SHARED);
         CHECK_EQ(sync_rwmutex_unlock(&rw), 0);
-        CHECK(rw.a_state == 0 && queue_is_blank(&rw.x_readers) && queue_is_blank(&rw.x_writers));
+        CHECK(rw.a_state == CHANRT_X_SHARED);
+        CHECK(queue_is_blank(&rw.x_readers) && queue_is_blank(&rw.x_writers));
         CHECK_EQ(sync_sem_acquire(&s, 1), 0);
         CHECK_EQ(sync_sem_acquire_timeout(&s, 2, 1000), ETIMEDOUT);
         CHECK_EQ(s.a_state, 2);
         CHECK_EQ(sync_sem_release(&s, 1), 0);
         CHECK(s.a_state == 4 && queue_is_blank(&s.x_queue));
     }
+}
+
+// Shared once two have wanted it at a time, not before: nobody pays for a fence twice.
+TEST(a_rwmutex_is_shared_from_the_first_overlap_on) {
+    sync_rwmutex rw = {0};
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(sync_rwmutex_rlock(&rw), 0);
+        CHECK_EQ(rw.a_state, CHANRT_X_READER);
+        CHECK_EQ(sync_rwmutex_trylock(&rw), EAGAIN);
+        CHECK_EQ(rw.a_state, CHANRT_X_READER);
+        CHECK_EQ(sync_rwmutex_runlock(&rw), 0);
+        CHECK_EQ(rw.a_state, 0);
+        CHECK_EQ(sync_rwmutex_lock(&rw), 0);
+        CHECK_EQ(sync_rwmutex_tryrlock(&rw), EAGAIN);
+        CHECK_EQ(rw.a_state, CHANRT_X_LOCKED);
+        CHECK_EQ(sync_rwmutex_unlock(&rw), 0);
+        CHECK_EQ(rw.a_state, 0);
+    }
+    CHECK_EQ(sync_rwmutex_rlock(&rw), 0);
+    CHECK_EQ(sync_rwmutex_tryrlock(&rw), 0);
+    CHECK_EQ(rw.a_state, 2 * CHANRT_X_READER + CHANRT_X_SHARED);
+    CHECK_EQ(sync_rwmutex_runlock(&rw), 0);
+    CHECK_EQ(sync_rwmutex_runlock(&rw), 0);
+    CHECK_EQ(rw.a_state, CHANRT_X_SHARED);
+    CHECK_EQ(sync_rwmutex_runlock(&rw), EINVAL);
+    CHECK_EQ(sync_rwmutex_trylock(&rw), 0);
+    CHECK_EQ(sync_rwmutex_unlock(&rw), 0);
+    CHECK_EQ(rw.a_state, CHANRT_X_SHARED);
+    CHECK_EQ(chanrt__atom_load(&chanrt__sync_sharing), 0);
+}
+
+struct joining {
+    sync_rwmutex rw;
+    uint32_t a_in;
+};
+
+static void *join_readers(void *arg) {
+    struct joining *j = arg;
+    sync_rwmutex_rlock(&j->rw);
+    chanrt__atom_store_rel(&j->a_in, 1);
+    sync_rwmutex_runlock(&j->rw);
+    return NULL;
+}
+
+// The task does by hand what an only reader's runlock does, slowly.
+TASK(leaves_slowly, struct joining *, j, pthread_t *, thread) {
+    struct chanrt__worker *w = chanrt__sched_self();
+    CHECK_EQ(sync_rwmutex_rlock(&j->rw), 0);
+    chanrt__atom_store_rel(&w->a_marked, 1);
+    CHECK_EQ(pthread_create(thread, NULL, join_readers, j), 0);
+    while (chanrt__atom_load_acq(&chanrt__sync_sharing) == 0) sched_yield();
+    int64_t until = chanrt_now() + test_unit / 4;
+    while (chanrt_now() < until) CHECK_EQ(chanrt__atom_load_acq(&j->a_in), 0);
+    CHECK_EQ(j->rw.a_state, CHANRT_X_READER);
+    chanrt__atom_store_rel(&j->rw.a_state, 0);
+    chanrt__atom_store_rel(&w->a_marked, 0);
+}
+
+TEST(who_joins_an_only_reader_waits_for_one_who_is_about_to_leave) {
+    struct joining j = { 0 };
+    pthread_t thread = { 0 };
+    waitgroup wg = { 0 };
+    CHECK_EQ(wg_go(&wg, leaves_slowly, &j, &thread), 0);
+    wg_wait(&wg);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_EQ(j.a_in, 1);
+    CHECK_EQ(j.rw.a_state & ~(uint32_t)CHANRT_X_SHARED, 0);
 }
 
 // What is handed over to nobody, since all have timed out just now, is free.
