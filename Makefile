@@ -37,7 +37,7 @@ demo: need-demo $(B)/examples/wordcount
 test:       ## every program, document and example, and lint: five minutes
 test: need-test
 	@TEST_SCALE=$${TEST_SCALE:-0.3} tests/run.sh unit spec history explore fuzz names hooks gdb trace \
-	    fail mistakes install migrating examples net tour docs lint
+	    profile fail mistakes install migrating examples net tour docs lint
 
 examples:   ## build every example, run it, compare what it prints
 examples: need-demo

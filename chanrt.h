@@ -77,6 +77,8 @@
 //                            1: by mprotect; 0: none
 //     CHANRT_VALGRIND        1: tell Valgrind about stacks (needs its header)
 //     CHANRT_CHECK           1: check the laws of every channel at every unlock
+//     CHANRT_PROFILE         1: run and blocked time by spawn place, when CHANRT_PROFILE_FILE is
+//                            in the environment; see >>profile
 //     CHANRT_TRACE           1: a timeline, when CHANRT_TRACE_FILE is in the environment; see
 //                            >>trace
 //     CHANRT_TSAN_USER       1: for finding races in a program, not in the runtime: this one
@@ -1973,6 +1975,15 @@ and compile with -DCHANRT_UCONTEXT=1"
 #define CHANRT__IF_TRACE(...) __VA_ARGS__
 #else
 #define CHANRT__IF_TRACE(...)
+#endif
+#ifndef CHANRT_PROFILE
+#define CHANRT_PROFILE 0
+#endif
+// What only a build with profiles does: likewise.
+#if CHANRT_PROFILE
+#define CHANRT__IF_PROFILE(...) __VA_ARGS__
+#else
+#define CHANRT__IF_PROFILE(...)
 #endif
 // What only a debug build does: one line in the room it happens in, nothing otherwise.
 #if CHANRT_DEBUG
@@ -4144,6 +4155,10 @@ struct chanrt__task {
     const chanrt_x_site *a_at;    // of the last call that noted its place
     const chanrt_x_site *a_waits; // of the call it waits in, if that did
 #endif
+#if CHANRT_PROFILE
+    int64_t a_left;               // when it stopped running; 0: it runs, or never has
+    uint32_t profiled;            // its place in >>profile's table
+#endif
 #if CHANRT_TRACE
     struct chanrt__os_arrow arrow;
     uint32_t traced;              // its place in >>trace's table
@@ -4151,7 +4166,7 @@ struct chanrt__task {
 };
 enum { CHANRT__PINNED = 1, CHANRT__EXITED = 2, CHANRT__LARGE = 4, CHANRT__UNWINDS = 8 };
 #if defined(__LP64__) && !CHANRT_UCONTEXT && !CHANRT__ASAN && !CHANRT__FIBERS && !CHANRT_DEBUG && \
-    !CHANRT_TRACE
+    !CHANRT_TRACE && !CHANRT_PROFILE
 _Static_assert(sizeof(struct chanrt__task) == 160, "what a spawned task costs until it runs");
 #endif
 
@@ -4245,6 +4260,150 @@ static int chanrt__task_run(struct chanrt__task *t) {
     t->u.run.large = t->u.large.block;
     return t->entry(args);
 }
+
+#if CHANRT_PROFILE
+//------------------------------------------------------------------------------
+// >>profile  Where the time goes: run time and blocked time by spawn place, for flame graphs.
+//   uses    port fail atom os task
+//   owns    chanrt__profile
+//   laws    Every instant of a task's life after its first run counts once: as run, from a switch
+//           to it to the next switch of its worker, or as blocked. So all run time together is
+//           at most the time that passed, times workers.
+//           Nothing of this exists in other builds: other rooms name it only in
+//           CHANRT__IF_PROFILE (tests/tools/hook_free.sh).
+//   tests   tests/tools/profile.sh
+//
+//   In the environment: CHANRT_PROFILE_FILE=out.folded, without which nothing is recorded. A
+//   shutdown and the end of the process write it (not a deadlock or a fatal error): a line for each
+//   spawn place and reason, in microseconds, as flame graphs are made of (tests/tools/flame.awk):
+//       run;name (file:line) 1234
+//       blocked;name (file:line);chan receive 5678
+//   Blocked is until it runs again, so the wait for a worker is part of it; `runnable` is that
+//   wait alone, after a yield. Tasks of more than 1023 places are one, "others".
+//------------------------------------------------------------------------------
+
+enum { CHANRT__PROFILE_PLACES = 1024, CHANRT__PROFILE_REASONS = CHANRT__PREPARED };
+
+struct chanrt__profile_place {
+    const chanrt_x_site *a_site;
+    char name[48], file[96];
+    int line;
+    int64_t a_run, a_blocked[CHANRT__PROFILE_REASONS]; // ns
+};
+
+// What a worker is at.
+struct chanrt__profile_worker {
+    int64_t a_since;
+    uint32_t a_place;                // 0: nothing of a task's
+};
+
+static struct {
+    pthread_mutex_t mutex;           // who adds a place, who writes the file
+    uint32_t a_on;
+    int process;                     // a child made by fork writes nothing
+    char file[1024];
+    struct chanrt__profile_place places[CHANRT__PROFILE_PLACES]; // 0: others
+} chanrt__profile = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+
+static void chanrt__profile_start(void) {
+    const char *file = getenv("CHANRT_PROFILE_FILE");
+    if (file == NULL || strlen(file) >= sizeof chanrt__profile.file) return;
+    memcpy(chanrt__profile.file, file, strlen(file) + 1);
+    chanrt__profile.process = (int)getpid();
+    chanrt__atom_store(&chanrt__profile.a_on, 1);
+}
+
+// The number of a spawn place; the first time it is copied, for its site may be gone at the end.
+static uint32_t chanrt__profile_place(const chanrt_x_site *site) {
+    uint32_t at = (uint32_t)((uintptr_t)site >> 3) * 2654435761u >> 8;
+    if (!chanrt__atom_load(&chanrt__profile.a_on)) return 0;
+    for (uint32_t i = 0; i < CHANRT__PROFILE_PLACES; i++, at++) {
+        uint32_t n = at % CHANRT__PROFILE_PLACES;
+        struct chanrt__profile_place *p = &chanrt__profile.places[n];
+        if (n == 0) continue;
+        if (chanrt__atom_load_acq(&p->a_site) == site) return n; // [profile]
+        if (chanrt__atom_load(&p->a_site) != NULL) continue;
+        pthread_mutex_lock(&chanrt__profile.mutex);
+        bool mine = chanrt__atom_load(&p->a_site) == NULL;
+        if (mine) {
+            snprintf(p->name, sizeof p->name, "%s", site->name);
+            snprintf(p->file, sizeof p->file, "%s", site->file);
+            p->line = site->line;
+            chanrt__atom_store_rel(&p->a_site, site); // [profile] its texts
+        }
+        mine = chanrt__atom_load(&p->a_site) == site;
+        pthread_mutex_unlock(&chanrt__profile.mutex);
+        if (mine) return n;
+    }
+    return 0;
+}
+
+// The worker goes on with next, NULL: on its base stack. left: who waits, or is still ready; NULL:
+// who ran has ended, or there was nobody.
+CHANRT__NOINLINE static void chanrt__profile_switch(struct chanrt__profile_worker *w,
+                                                    struct chanrt__task *left,
+                                                    struct chanrt__task *next) {
+    static const uint32_t none = UINT32_MAX;
+    if (!chanrt__atom_load(&chanrt__profile.a_on)) return;
+    int64_t now = chanrt__os_clock(), since = w->a_since;
+    uint32_t place = w->a_place;
+    if (since != 0 && place != none)
+        chanrt__atom_add(&chanrt__profile.places[place].a_run, now - since);
+    chanrt__atom_store(&w->a_place, next != NULL ? next->profiled : none);
+    chanrt__atom_store(&w->a_since, now);
+    if (left != NULL) chanrt__atom_store(&left->a_left, now);
+    if (next == NULL || next->a_left == 0) return;
+    struct chanrt__profile_place *p = &chanrt__profile.places[next->profiled];
+    chanrt__atom_add(&p->a_blocked[chanrt__atom_load(&next->a_reason)], now - next->a_left);
+    chanrt__atom_store(&next->a_left, 0);
+}
+
+static void chanrt__profile_line(FILE *f, const struct chanrt__profile_place *p, const char *how,
+                                 const char *reason, int64_t ns) {
+    if (ns < 1000) return;
+    if (p == chanrt__profile.places) fprintf(f, "%s;others", how);
+    else fprintf(f, "%s;%s (%s:%d)", how, p->name, p->file, p->line);
+    fprintf(f, "%s%s %lld\n", reason != NULL ? ";" : "", reason != NULL ? reason : "",
+            (long long)(ns / 1000));
+}
+
+// With those who wait even now.
+static void chanrt__profile_write_locked(FILE *f) {
+    static int64_t blocked[CHANRT__PROFILE_PLACES][CHANRT__PROFILE_REASONS];
+    int64_t now = chanrt__os_clock();
+    memset(blocked, 0, sizeof blocked);
+    for (struct chanrt__slab *s = chanrt__atom_load_acq(&chanrt__slabs.first); s != NULL; // [slab]
+         s = s->next)
+        for (size_t i = 0; i < s->count; i++) {
+            struct chanrt__task *t = &s->tasks[i];
+            int64_t left = chanrt__atom_load(&t->a_left);
+            uint8_t reason = chanrt__atom_load(&t->a_reason);
+            if (chanrt__atom_load(&t->a_id) == 0 || left == 0 || left > now) continue;
+            if (reason < CHANRT__PROFILE_REASONS) blocked[t->profiled][reason] += now - left;
+        }
+    for (int n = 0; n < CHANRT__PROFILE_PLACES; n++) {
+        struct chanrt__profile_place *p = &chanrt__profile.places[n];
+        if (n > 0 && chanrt__atom_load_acq(&p->a_site) == NULL) continue; // [profile]
+        chanrt__profile_line(f, p, "run", NULL, chanrt__atom_load(&p->a_run));
+        for (int r = 0; r < CHANRT__PROFILE_REASONS; r++)
+            chanrt__profile_line(f, p, "blocked", chanrt__task_reasons[r],
+                                 chanrt__atom_load(&p->a_blocked[r]) + blocked[n][r]);
+    }
+}
+
+// Also at the end of the process, with workers running.
+__attribute__((destructor)) static void chanrt__profile_write(void) {
+    if (!chanrt__atom_load(&chanrt__profile.a_on)) return;
+    if (chanrt__profile.process != (int)getpid()) return;
+    pthread_mutex_lock(&chanrt__profile.mutex);
+    FILE *f = fopen(chanrt__profile.file, "w");
+    if (f != NULL) chanrt__profile_write_locked(f);
+    if (f == NULL || fclose(f) != 0)
+        chanrt__fail_say("the profile cannot be written to %s: %s", chanrt__profile.file,
+                         strerror(errno));
+    pthread_mutex_unlock(&chanrt__profile.mutex);
+}
+#endif
 
 //------------------------------------------------------------------------------
 // >>det    The deterministic mode: one seed, one order.
@@ -5178,7 +5337,7 @@ static void chanrt__trace_start(void) {
 
 //------------------------------------------------------------------------------
 // >>sched    Workers: queues, stealing, sleeping, spawning, parking, timers.
-//   uses    port fail atom os ctx stack list poll task det trace
+//   uses    port fail atom os ctx stack list poll task profile det trace
 //   owns    chanrt__pool; a worker's private queue (next, head, tail) is its own, and a
 //           thief's under the biased lock
 //   lock    pool mutex: idle list, blocked threads, start and stop. Spin locks: the
@@ -5282,6 +5441,9 @@ struct chanrt__worker {
     uint32_t *seen;                   // ticks of the others at the last look
 #if CHANRT_DEBUG
     int a_number;                     // the system's of the thread
+#endif
+#if CHANRT_PROFILE
+    struct chanrt__profile_worker profile;
 #endif
 #if CHANRT_UCONTEXT
     ucontext_t base_uc, scratch_uc;
@@ -5801,6 +5963,7 @@ CHANRT__INLINE void chanrt__sched_switch(struct chanrt__worker *w, struct chanrt
                                         struct chanrt__task *t, uint32_t *word, bool dying) {
     struct chanrt__ctx *to = &w->base;
     CHANRT__IF_TRACE(const struct chanrt__task *left = dying ? NULL : w->a_current;)
+    CHANRT__IF_PROFILE(struct chanrt__task *leaves = dying ? NULL : w->a_current;)
     if (CHANRT__LIKELY(t != NULL && chanrt__atom_load_acq(&t->a_on_cpu) == 0 && // [saved]
                        chanrt__sched_has_stack(w, t))) {
         if (CHANRT__UNLIKELY(t->stack == NULL)) chanrt__sched_prepare(w, t);
@@ -5812,6 +5975,7 @@ CHANRT__INLINE void chanrt__sched_switch(struct chanrt__worker *w, struct chanrt
         chanrt__atom_store(&w->a_current, NULL);
     }
     CHANRT__IF_TRACE(chanrt__sched_trace(w, left);)
+    CHANRT__IF_PROFILE(chanrt__profile_switch(&w->profile, leaves, w->a_current);)
     chanrt__ctx_switch(from, to, word, dying);
 }
 
@@ -5971,6 +6135,7 @@ CHANRT__NOINLINE static void chanrt__sched_task_main(void) {
             chanrt__atom_store_rel(&w->a_current, t); // [current]
             chanrt__atom_store(&w->a_switches, w->a_switches + 1);
             CHANRT__IF_TRACE(chanrt__sched_trace(w, NULL);)
+            CHANRT__IF_PROFILE(chanrt__profile_switch(&w->profile, NULL, t);)
             continue;
         }
 #if CHANRT__TSAN
@@ -6687,6 +6852,7 @@ static int chanrt__sched_start_locked(int workers, int stack_class, uint64_t see
     static bool asked;
     if (!asked) asked = pthread_atfork(NULL, NULL, chanrt__sched_in_child) == 0;
     CHANRT__IF_TRACE(chanrt__trace_start();)
+    CHANRT__IF_PROFILE(chanrt__profile_start();)
     chanrt__atom_store_rel(&chanrt__pool.a_running, 1); // [start] the pool's fields
     if (chanrt__pool.started != NULL) chanrt__pool.started();
     return 0;
@@ -6783,6 +6949,8 @@ static int chanrt__sched_make_task(struct chanrt__worker *w, struct chanrt__task
     chanrt__atom_store(&t->a_name, options != NULL && options->name != NULL ? options->name
                                                                             : site->name);
     CHANRT__IF_TRACE(t->traced = chanrt__trace_place(site, t->a_name);)
+    CHANRT__IF_PROFILE(chanrt__atom_store(&t->a_left, 0);)
+    CHANRT__IF_PROFILE(t->profiled = chanrt__profile_place(site);)
     if (CHANRT__LIKELY(chanrt__task_pack(t, args, size, align))) {
         *out = t;
         return 0;
@@ -12213,8 +12381,8 @@ static void chanrt__watch_stop(void) {
 
 //------------------------------------------------------------------------------
 // >>rt    Starting and shutting down, as the program sees it.
-//   uses    port fail atom os stack poll task det trace sched debug wait sync fd blocking signal
-//   uses    inside watch
+//   uses    port fail atom os stack poll task profile det trace sched debug wait sync fd
+//   uses    blocking signal inside watch
 //   tests   spec/runtime.c spec/seed.c
 //------------------------------------------------------------------------------
 
@@ -12310,6 +12478,7 @@ CHANRT_API int chanrt_shutdown(int64_t timeout) {
     chanrt__signal_shutdown();
     chanrt__watch_stop();
     CHANRT__IF_TRACE(chanrt__trace_stop();)
+    CHANRT__IF_PROFILE(chanrt__profile_write();)
     pthread_mutex_lock(&chanrt__pool.mutex);
     ended = chanrt__sched_live() == 0;
     if (!ended) {

@@ -3,7 +3,7 @@
 #
 #   unit spec history races   every program of that folder
 #   spec/chan config/x   one program
-#   fail names hooks gdb trace install plugins mistakes migrating tour examples docs lint
+#   fail names hooks gdb trace profile install plugins mistakes migrating tour examples docs lint
 #                        a script that ends with the same line
 #
 #   B CC FLAGS ...       the build, as for make
@@ -102,6 +102,7 @@ for word; do
     tcc)      alone tcc tests/config/tcc.sh ;;
     gdb)      alone gdb tests/tools/gdb.sh ;;
     trace)    alone trace tests/tools/trace.sh ;;
+    profile)  alone profile tests/tools/profile.sh ;;
     hooks)    alone hooks tests/tools/hook_free.sh ;;
     examples) alone examples tests/tools/examples.sh ;;
     net)      alone net timeout -k 5 300 tests/net/run.sh ;;

@@ -19,7 +19,7 @@ function without(text, name,    at, i, depth, c) {
 
 # One entry per #if that is open: 1 if it is about our switches and in its false branch.
 /^#(if|ifdef|ifndef)/ {
-    ours[++depth] = /^#ifn?(def)? .*CHANRT_(DEBUG|TRACE)/ && !/&&/
+    ours[++depth] = /^#ifn?(def)? .*CHANRT_(DEBUG|TRACE|PROFILE)/ && !/&&/
     dropped[depth] = ours[depth]
     if (ours[depth]) { hidden++; print ""; next }
 }
@@ -36,9 +36,10 @@ function without(text, name,    at, i, depth, c) {
     if (was) { print ""; next }
 }
 hidden { print ""; next }
-/^#define CHANRT__(IF_DEBUG|IF_TRACE|NOTE)/ { print ""; next }
+/^#define CHANRT__(IF_DEBUG|IF_TRACE|IF_PROFILE|NOTE)/ { print ""; next }
 {
-    text = without(without(without($0, "CHANRT__IF_DEBUG"), "CHANRT__IF_TRACE"), "CHANRT__NOTE")
-    gsub(/CHANRT_(DEBUG|TRACE)/, "0", text)
+    text = without(without($0, "CHANRT__IF_DEBUG"), "CHANRT__IF_TRACE")
+    text = without(without(text, "CHANRT__IF_PROFILE"), "CHANRT__NOTE")
+    gsub(/CHANRT_(DEBUG|TRACE|PROFILE)/, "0", text)
     print text
 }

@@ -1,6 +1,6 @@
 #!/bin/bash
-# hook_free.sh - a build without CHANRT_DEBUG and CHANRT_TRACE is, byte for byte, what it would be
-# if they did not exist; ends with `N passed, M failed`.
+# hook_free.sh - a build without CHANRT_DEBUG, CHANRT_TRACE and CHANRT_PROFILE is, byte for byte,
+# what it would be if they did not exist; ends with `N passed, M failed`.
 cd "$(dirname "$0")/../.." || exit 2
 passed=0 failed=0
 work=$(mktemp -d) || exit 2
@@ -24,12 +24,16 @@ same() {      # same COMPILER FLAGS SOURCE
     object "$1" "$2" with "$3" && object "$1" "$2" without "$3" &&
         cmp "$work/with/out.o" "$work/without/out.o"
 }
-nothing_left() { grep -nE 'DEBUG|TRACE|chanrt__(debug|trace)_' "$work/without/chanrt.h"; true; }
+nothing_left() {
+    grep -nE 'DEBUG|TRACE|PROFILE|chanrt__(debug|trace|profile)_' "$work/without/chanrt.h"
+    true
+}
 no_traces() {
     echo '#define CHANRT_IMPLEMENTATION' | cat - chanrt.h >"$work/whole.c"
     gcc -O2 -g0 -c -o "$work/whole.o" "$work/whole.c"
     nm "$work/whole.o" | grep -iE 'debug|trace|stbds|profile'
-    strings "$work/whole.o" | grep -iE 'freed at|never freed|CHANRT_TRACE|stbds|without a sched'
+    strings "$work/whole.o" |
+        grep -iE 'freed at|never freed|CHANRT_(TRACE|PROFILE)|stbds|without a sched'
     true
 }
 # The two differ where they should: the hooks were there to be removed.
