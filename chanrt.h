@@ -4802,8 +4802,9 @@ static void chanrt__det_end(void) {
 //   power of two; 48 bytes each, taken as they are used). Of the program's own threads 256 are
 //   recorded, of names and spawn places 4096. A runtime started again writes the file anew.
 //   An event, of which a hand-off from task to task has two, takes 112 instructions and a look at
-//   the clock, and 6 without the file (callgrind). Unbuffered round trips on one worker were 2.8
-//   times as long, 78 ns an event where the look took 61 (x86-64, fastest of 8 runs).
+//   the clock, and 6 without the file (callgrind). Unbuffered round trips on one worker took three
+//   times as long (2.8 and 3.5, fastest of 8 and of 10 runs on a busy machine): 75 ns an event,
+//   where the look alone took 45 to 65.
 //------------------------------------------------------------------------------
 
 enum {
@@ -4838,7 +4839,7 @@ struct chanrt__trace_ring {
     uint64_t mask;
     size_t bytes;
     int slot;
-    bool worker;
+    bool worker, helper; // helper: a thread of >>blocking
     unsigned long long number; // the worker's, or the thread's as the system counts
     uint64_t first, end; // the reader's: records there
     uint64_t known;      // from here on it is clear what runs
@@ -4913,6 +4914,7 @@ CHANRT__NOINLINE static struct chanrt__trace_ring *chanrt__trace_join(uint32_t r
     r->bytes = bytes;
     r->slot = (int)slot;
     r->worker = worker;
+    r->helper = self->aside;
     r->number = (unsigned)(worker ? self->worker_number - 1 : chanrt__os_thread_number());
     if (!worker && r->number == 0) r->number = slot + 1; // the system has no numbers
     if (!worker) {
@@ -4990,13 +4992,14 @@ static void chanrt__trace_thread_waits(enum chanrt__reason reason, const void *o
 static void chanrt__trace_thread_runs(enum chanrt__reason waited) {
     struct chanrt__trace_ring *r = chanrt__trace_ring(true);
     struct chanrt__os_thread *self = chanrt__os_self();
-    if (r == NULL) return;
-    struct chanrt__trace_record *e = chanrt__trace_begin(r, CHANRT__TRACE_RUNS, self->arrow.time);
-    e->id = 1;
-    e->waited = (uint8_t)waited;
-    e->arrow = self->arrow.from;
+    struct chanrt__os_arrow arrow = self->arrow;
     self->arrow.from = 0;
     self->arrow.time = 0;
+    if (r == NULL) return;
+    struct chanrt__trace_record *e = chanrt__trace_begin(r, CHANRT__TRACE_RUNS, arrow.time);
+    e->id = 1;
+    e->waited = (uint8_t)waited;
+    e->arrow = arrow.from;
     chanrt__trace_add(r);
 }
 
@@ -5084,8 +5087,9 @@ static void chanrt__trace_event(FILE *f, const struct chanrt__trace_ring *r, cha
 }
 
 static void chanrt__trace_name(FILE *f, const struct chanrt__trace_ring *r) {
+    const char *kind = r->worker ? "worker" : r->helper ? "helper" : "thread";
     if (!r->worker && r->number == (unsigned)chanrt__trace.process) fputs("\"main\"", f);
-    else fprintf(f, "\"%s %llu\"", r->worker ? "worker" : "thread", r->number);
+    else fprintf(f, "\"%s %llu\"", kind, r->number);
 }
 
 static const struct chanrt__trace_place *chanrt__trace_where(uint32_t place) {

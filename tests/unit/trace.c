@@ -271,6 +271,48 @@ TEST(a_program_of_everything) {
     free_trace(&t);
 }
 
+static atomic_bool reading;
+
+TASK(reads, int, fd) {
+    char byte;
+    atomic_store(&reading, true);
+    CHECK_EQ(io_read(fd, &byte, 1), 1);
+    io_close(fd);
+}
+
+static void blocks(void *fd) {
+    while (!atomic_load(&reading)) usleep(1000);
+    usleep(30000); // until it waits
+    CHECK_EQ(write(*(int *)fd, "x", 1), 1);
+}
+
+TASK(calls, int *, fd) {
+    CHECK_EQ(task_blocking(blocks, fd), 0);
+}
+
+TEST(descriptors_and_helper_threads) {
+    int ends[2];
+    trace_to_file(NULL);
+    CHECK_EQ(pipe(ends), 0);
+    go(reads, ends[0]);
+    go(calls, &ends[1]);
+    CHECK_EQ(chanrt_shutdown(-1), 0);
+    close(ends[1]);
+    struct trace t = read_trace(path);
+    char words[32];
+    snprintf(words, sizeof words, "IO wait fd %d", ends[0]);
+    CHECK_EQ(count_then(&t, words), 1);
+    CHECK_EQ(count_named(&t, "f", "IO wait"), 1);
+    CHECK_EQ(count_then(&t, "blocking call"), 1);
+    CHECK_EQ(count_named(&t, "f", "blocking call"), 1);
+    int helpers = 0;
+    for (struct json *e = json_get(t.whole, "traceEvents")->first; e != NULL; e = e->next)
+        helpers += strcmp(json_text(e, "name"), "thread_name") == 0 &&
+                   strncmp(json_text(json_get(e, "args"), "name"), "helper ", 7) == 0;
+    CHECK_EQ(helpers, 1);
+    free_trace(&t);
+}
+
 //--------------------------------------------------------------------------------------------------
 // Bounded.
 
