@@ -9160,9 +9160,9 @@ CHANRT_API int chanrt_x_wg_undo(const chanrt_x_how *how, int err) {
 //           it. It is not in the object, so that the last touch of an object is the change of
 //           its word: whoever takes it over from there may free it (M1).
 //   laws    L1 a mutex has a queue: its lot is not quiet and lists it. So an unlock that stores
-//           plainly, and then sees its lot still quiet, has nobody to wake: the waiter set the
-//           lot unquiet, made every thread execute a fence, and looked at the word after that
-//           (model/mutex.pml). [mutex]
+//           plainly, and then sees its lot still quiet, has nobody to wake: the lot was made
+//           unquiet, then every thread executed a fence, and the waiter looked at the word after
+//           that (model/mutex.pml). [mutex]
 //           L2 WOKEN: a waiter taken from the queue is on its way to try again; HANDOFF: one has
 //           tried in vain for a millisecond, and the mutex goes from hand to hand, LOCKED.
 //           L3 a rwmutex or semaphore that is QUEUED changes only under its lot's lock.
@@ -9200,6 +9200,7 @@ uint32_t chanrt_x_sync_quiet[CHANRT_X_LOTS]; // read by unlocks without the lot'
 static struct chanrt__sync_lot {
     uint32_t a_lock;
     uint32_t unneeded;         // unlocks in a row that had nobody to wake
+    uint32_t quiets, fenced;   // how often it became quiet; up to which a fence has ended since
     chanrt_sync_mutex *first;  // the mutexes that have a queue
 } CHANRT__ALIGNED(64) chanrt__sync_lots[CHANRT_X_LOTS];
 static uint32_t chanrt__sync_sharing; // how many keep only readers from leaving plainly (L5)
@@ -9290,17 +9291,20 @@ static bool chanrt__sync_mutex_spin(chanrt_sync_mutex *m, bool woken) {
     return false;
 }
 
-// Takes the lot's lock, with the lot no longer quiet. The fence is why an unlock needs none.
+// Takes the lot's lock, with the lot no longer quiet and every thread fenced since it was, by the
+// caller or by somebody else: that is why an unlock needs none (model/mutex.pml, BUG_TRUST).
 static void chanrt__sync_mutex_enter(const chanrt_sync_mutex *m) {
     struct chanrt__sync_lot *lot = chanrt__sync_lot_of(m);
     uint32_t *quiet = &chanrt_x_sync_quiet[chanrt_x_sync_lot(m)];
     chanrt__os_lock(&lot->a_lock);
     lot->unneeded = 0;
-    while (CHANRT__UNLIKELY(chanrt__atom_load(quiet) != 0)) {
+    while (CHANRT__UNLIKELY(chanrt__atom_load(quiet) != 0 || lot->quiets != lot->fenced)) {
+        uint32_t upto = lot->quiets;
         chanrt__atom_store(quiet, 0);
         chanrt__os_unlock(&lot->a_lock);
         chanrt__os_heavy_fence(); // who unlocks has stored the word, or will see the lot unquiet
         chanrt__os_lock(&lot->a_lock);
+        if (lot->quiets == upto) lot->fenced = upto;
     }
 }
 
@@ -9394,6 +9398,7 @@ static void chanrt__sync_mutex_unneeded_locked(const chanrt_sync_mutex *m) {
     if (lot->first != NULL || !chanrt__os_asymmetric || CHANRT_DEBUG) return;
     if (++lot->unneeded < CHANRT__SYNC_QUIET_AFTER) return;
     lot->unneeded = 0;
+    lot->quiets++;
     chanrt__atom_store(&chanrt_x_sync_quiet[chanrt_x_sync_lot(m)], 1);
 }
 

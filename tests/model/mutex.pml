@@ -6,10 +6,12 @@
  * plain store of an unlock goes into a store buffer (sb) that drains at any time, or by the thread's own locked instruction;
  * the lot's mood is read from memory. The heavy fence drains every thread's buffer. QUIETs times somebody finds the lot with
  * nobody in it and lets it be quiet: at any moment, which is more often than the code does.
+ * NEIGHBOUR: somebody comes to wait for another mutex of the same lot.
  * HAND: a waiter that was woken in vain asks for the hand-off (in the code after a millisecond; here it may, or may not).
  * Property: never two inside; every waiter returns, with the mutex or without; in the end it is free, nobody is queued and the
  * lot lists nothing; no touch of the mutex after the last user's unlock was seen (dead), unless it was known to be alive.
  *   BUG_NOFENCE    who wakes up a quiet lot does not fence
+ *   BUG_TRUST      who finds the lot not quiet takes it that the fence of whoever woke it up has ended
  *   BUG_FENCEFIRST it fences before it says that the lot is not quiet any more
  *   BUG_NOPOST     the quick unlock does not look at the lot again after its store
  *   BUG_LOOKFIRST  the waiter looks at the word before the fence, and queues on what it saw
@@ -39,7 +41,7 @@
 #define CLAIMED 2                      /* by a waker, or by the timer */
 bit locked, woken, hand;               /* the word */
 bit sb[NL];                            /* a store of 0 to the word that has not reached memory */
-bit quiet, lk; byte quiets;            /* the lot */
+bit quiet, lk; byte quiets, fenced;    /* the lot: how often it fell quiet, up to which time a fence has ended since */
 bit listed;
 byte q[NL], n;                         /* the queue */
 byte st[NL]; bit note[NL], given[NL], timer[NL], over[NL];
@@ -56,14 +58,14 @@ active proctype Buffer() { do :: atomic { NL > 0 && sb[0] -> drain(0) } :: atomi
 #endif
   :: done == NL -> break od }
 /* The lot falls quiet when nobody is in it: the code does it in an unlock that wakes nobody. */
-active proctype Quieter() { do
-  :: quiets < QUIETS -> LOCK; atomic {
+active proctype Quieter() { byte looks; do
+  :: looks < QUIETS -> LOCK; atomic {
 #ifdef BUG_QUIETBUSY
-     if :: true -> quiet = 1 fi;
+     if :: true -> quiet = 1; quiets++ fi;
 #else
-     if :: !listed -> quiet = 1 :: else fi;
+     if :: !listed -> quiet = 1; quiets++ :: else fi;
 #endif
-     quiets++ }; UNLOCK
+     looks++ }; UNLOCK
   :: done == NL -> break
   od }
 inline remove(k) { d_step {              /* the k-th out of the queue */
@@ -83,9 +85,14 @@ inline take() { atomic {
 inline enter() {
   LOCK;
   do
+#ifdef BUG_TRUST
   :: quiet ->
+#else
+  :: quiet || quiets != fenced ->
+#endif
+     upto = quiets;
 #ifdef BUG_FENCEFIRST
-     UNLOCK; d_step { drain(0); drain(1) }; LOCK; quiet = 0; break
+     UNLOCK; d_step { drain(0); drain(1) }; LOCK; quiet = 0; fenced = quiets; break
 #else
      quiet = 0; UNLOCK;
 #ifndef BUG_NOFENCE
@@ -95,7 +102,7 @@ inline enter() {
 #endif
               };
 #endif
-     LOCK
+     LOCK; if :: quiets == upto -> fenced = upto :: else fi
 #endif
   :: else -> break
   od }
@@ -200,8 +207,11 @@ slow:
   UNLOCK;
   if :: who != NIL -> finish(who, given[who]); who = NIL :: else fi;
 unlocked: skip }
+#ifdef NEIGHBOUR
+active proctype Neighbour() { byte upto; enter(); UNLOCK }
+#endif
 proctype Thread(byte me; bit timed) {
-  byte i, j, k, who = NIL, see, rounds; bit got, mine, starved, last;
+  byte i, j, k, who = NIL, see, rounds, upto; bit got, mine, starved, last;
   do
   :: rounds < LOCKS -> rounds++; last = 0; lock_it();
      if :: last -> dead = 1 :: else fi

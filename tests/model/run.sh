@@ -136,6 +136,8 @@ check bug context -DTIMED=0 -DBUG_TIMERTWICE
 check ok  mutex -DLOCKS=2 -DHAND
 check ok  mutex -DNL=3 -DHAND -DNTIMED=1
 check ok  mutex -DLOCKS=2 -DHAND -DNTIMED=2 -DQUIETS=2
+check ok  mutex -DLOCKS=2 -DNEIGHBOUR -DQUIETS=2
+check bug mutex -DNEIGHBOUR -DBUG_TRUST
 for bug in NOFENCE FENCEFIRST NOPOST LOOKFIRST TOUCH QUIETBUSY; do
     check bug mutex -DBUG_$bug
 done

@@ -133,6 +133,17 @@ TASK(lock_late, sync_mutex *, m, int64_t, ns, int, err) {
     if (err == 0) CHECK_EQ(sync_mutex_unlock(m), 0);
 }
 
+// Somebody who waits for a neighbour has made the lot unquiet, and his fence has yet to end.
+TEST(who_waits_in_a_lot_that_is_just_being_woken_up_fences_too) {
+    sync_mutex m = {0};
+    struct chanrt__sync_lot *lot = chanrt__sync_lot_of(&m);
+    CHECK_EQ(sync_mutex_lock(&m), 0);
+    lot->quiets++;
+    CHECK_EQ(sync_mutex_lock_timeout(&m, 1000), ETIMEDOUT);
+    CHECK_EQ(lot->fenced, lot->quiets);
+    CHECK_EQ(sync_mutex_unlock(&m), 0);
+}
+
 // The wake by address: stores plainly, as the quick unlock does, then says so.
 TEST(a_wake_by_address_reaches_the_waiter) {
     sync_mutex m = {0};
