@@ -24,7 +24,7 @@ export PREFIX DESTDIR B CC STD STDXX OPT FLAGS LIBS WARN SECS SEED
 
 .SECONDARY:
 .SECONDEXPANSION:
-.PHONY: explore fuzz help demo test examples tour matrix matrix-full stress bench bench-gate bench-plots \
+.PHONY: explore orders fuzz help demo test examples tour matrix matrix-full stress bench bench-gate bench-plots \
     bench-peers bench-scale model mutants lint install uninstall clean
 
 help:       ## this list
@@ -81,6 +81,10 @@ bench-scale: ## some rows with 1 to 16 workers
 model:      ## check the protocols with Spin
 	$(NEED) spin
 	@tests/model/run.sh
+
+orders:     ## weak memory: the protocols as they are, and with each order weakened
+	$(NEED) g++ relacy
+	@tests/orders/run.sh
 
 explore:    ## small programs in many orders of the runtime's own steps: SEEDS=, SEED=, SCENARIO=
 	@tests/explore/run.sh

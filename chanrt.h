@@ -6557,9 +6557,11 @@ static void chanrt__sched_stop_search(struct chanrt__worker *w) {
     uint32_t a = chanrt__atom_add_seq(&chanrt__pool.a_announce, // [idle]
                                       (uint32_t)-CHANRT__SPIN_ONE) - CHANRT__SPIN_ONE;
     if (a >= CHANRT__SPIN_ONE || (a & 0xffff) == 0) return;
-    // Whoever pushed and saw us searching wakes nobody. Shared work is visible by now, since it is
-    // pushed with a fence; of a worker's own queue the last store may be missed, and a heavy fence
-    // here would cost every hand-over between threads more than the keeper's next look.
+    // Whoever pushed and saw us searching wakes nobody. Shared work is visible by now: it is pushed
+    // with a fence, and looked for after one: the change of the word alone keeps no later load back
+    // (ARM). Of a worker's own queue the last store may be missed, and a heavy fence here would
+    // cost every hand-over between threads more than the keeper's next look.
+    chanrt__atom_fence_seq(); // [fence]
     bool more = chanrt__sched_rescan(w);
     pthread_mutex_lock(&chanrt__pool.mutex);
     if (chanrt__pool.keeper == NULL) more = true;
@@ -9494,7 +9496,7 @@ static bool chanrt__sync_rw_try(chanrt_sync_rwmutex *rw, bool reader, bool mark,
         uint32_t s = chanrt__atom_load(&rw->a_state), t = s | CHANRT_X_QUEUED | CHANRT_X_SHARED;
         if (mark && (s & CHANRT_X_QUEUED) && !chanrt__sync_rw_queued_locked(rw)) {
             s &= ~(uint32_t)CHANRT_X_QUEUED; // a shutdown has reclaimed those who waited
-            chanrt__atom_store(&rw->a_state, s);
+            chanrt__atom_store_rel(&rw->a_state, s); // [rwmutex] theirs
         }
         bool free = reader ? (s & (CHANRT_X_LOCKED | CHANRT_X_QUEUED)) == 0
                            : (s & ~(uint32_t)CHANRT_X_SHARED) == 0;
@@ -9797,7 +9799,7 @@ static bool chanrt__sync_sem_try(chanrt_sync_sem *s, uint32_t k, bool mark) {
         uint32_t old = chanrt__atom_load(&s->a_state), now = old | 1;
         if (mark && (old & 1) && s->x_queue.a_first == NULL) {
             old &= ~(uint32_t)1; // a shutdown has reclaimed those who waited
-            chanrt__atom_store(&s->a_state, old);
+            chanrt__atom_store_rel(&s->a_state, old); // [sem] theirs
         }
         bool free = (old & 1) == 0 && k <= old >> 1;
         if (free) now = old - 2 * k;

@@ -13,6 +13,8 @@ for thing; do
     stb)        echo '#include <stb/stb_ds.h>' | builds "$cc -fsyntax-only" libstb-dev ;;
     cmocka)     printf '#include <%s>\n' stdarg.h stddef.h stdint.h setjmp.h cmocka.h |
                     builds "$cc -fsyntax-only" libcmocka-dev ;;
+    relacy)     echo '#include <relacy/relacy.hpp>' | g++ -w -fsyntax-only -x c++ - \
+                    2>/dev/null || missing="$missing relacy-dev" ;;
     install)    program cmake cmake; program pkg-config pkg-config; program man man-db ;;
     sanitizers) echo 'int main(void) { return 0; }' |
                     builds 'clang -fsanitize=address' libclang-rt-14-dev ;;

@@ -32,6 +32,7 @@ merge() {
     step 'races, both views' tests/config/matrix.sh tsan
     scaled 0.1 mutants tests/mutants/run.sh
     step models tests/model/run.sh
+    step 'memory orders' tests/orders/run.sh
 }
 nightly() {
     scaled 1 tests make test
@@ -42,6 +43,7 @@ nightly() {
     step stress make stress SECS=60
     step soak make soak SECS=3600
     step models tests/model/run.sh
+    step 'memory orders' tests/orders/run.sh
 }
 release() {
     nightly
