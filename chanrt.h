@@ -4795,7 +4795,9 @@ static void chanrt__det_end(void) {
 //
 //   A thread: not joined --its first event of a run--> writes to its ring --the run ends-->
 //   not joined. A run: chanrt__trace_start --> recorded --> a shutdown, an exit, a deadlock or a
-//   fatal error writes the file, in the form of Chrome's trace viewer and of Perfetto's.
+//   fatal error writes the file, in the form of Chrome's trace viewer and of Perfetto's; _exit and
+//   a signal that kills do not. An arrow is a waking, named for the wait it ends, and from a sender
+//   to the receiver that waited: a value that goes through a buffer to nobody yet has none.
 //
 //   In the environment: CHANRT_TRACE_FILE=out.json, without which nothing is recorded, and
 //   CHANRT_TRACE_EVENTS=n, how many records a thread keeps, the last ones (65536; rounded up to a
@@ -4832,6 +4834,7 @@ struct chanrt__trace_record {
     uint8_t reason;      // RUNS: why who left does not run on
     uint8_t waited;      // RUNS: why `id` did not run
 };
+_Static_assert(sizeof(struct chanrt__trace_record) <= 48, "what an event takes");
 
 struct chanrt__trace_ring {
     uint64_t a_head;     // records ever written
