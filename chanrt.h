@@ -4924,7 +4924,7 @@ CHANRT__NOINLINE static struct chanrt__trace_ring *chanrt__trace_join(uint32_t r
         chanrt__trace_begin(r, CHANRT__TRACE_RUNS, 0)->id = 1;
         chanrt__trace_add(r);
     }
-    chanrt__atom_store_rel(&chanrt__trace.a_ring[slot], r); // [trace-ring] its fields
+    chanrt__atom_store_rel(&chanrt__trace.a_ring[slot], r); // [ring] its fields
     self->ring = r;
     return r;
 }
@@ -4932,7 +4932,7 @@ CHANRT__NOINLINE static struct chanrt__trace_ring *chanrt__trace_join(uint32_t r
 // The calling thread's ring. NULL: nothing is to be recorded.
 static struct chanrt__trace_ring *chanrt__trace_ring(bool join) {
     chanrt__os_light_fence(); // R2: the last record is seen by who ends the run before this load
-    uint32_t run = chanrt__atom_load_acq(&chanrt__trace.a_run); // [trace-run]
+    uint32_t run = chanrt__atom_load_acq(&chanrt__trace.a_run); // [run]
     if (CHANRT__LIKELY(run == 0)) return NULL;
     struct chanrt__os_thread *self = chanrt__os_self();
     if (CHANRT__LIKELY(self->traced == run)) return (struct chanrt__trace_ring *)self->ring;
@@ -5034,14 +5034,14 @@ static bool chanrt__trace_is(const struct chanrt__trace_place *p, const chanrt_x
 static uint32_t chanrt__trace_place(const chanrt_x_site *site, const char *name) {
     uint32_t hash = (uint32_t)((uintptr_t)site >> 3) * 2654435761u, at = 0;
     struct chanrt__trace_place *places = chanrt__trace.places, *p = NULL;
-    if (chanrt__atom_load_acq(&chanrt__trace.a_run) == 0) return 0; // [trace-run]
+    if (chanrt__atom_load_acq(&chanrt__trace.a_run) == 0) return 0; // [run]
     if (name != site->name)
         for (size_t i = 0; i < sizeof p->name - 1 && name[i] != 0; i++)
             hash = hash * 31 + (unsigned char)name[i];
     for (uint32_t i = 0; i < 32; i++) {
         at = (hash + i) % CHANRT__TRACE_PLACES;
         p = &places[at];
-        const chanrt_x_site *there = chanrt__atom_load_acq(&p->a_site); // [trace-place]
+        const chanrt_x_site *there = chanrt__atom_load_acq(&p->a_site); // [traced]
         if (there == site && chanrt__trace_is(p, site, name)) return at;
         if (there != NULL || at == 0) continue;
         chanrt__os_lock(&chanrt__trace.a_places_lock);
@@ -5051,7 +5051,7 @@ static uint32_t chanrt__trace_place(const chanrt_x_site *site, const char *name)
             p->line = site->line;
             snprintf(p->name, sizeof p->name, "%s", name);
             snprintf(p->file, sizeof p->file, "%s", site->file);
-            chanrt__atom_store_rel(&p->a_site, site); // [trace-place] the rest
+            chanrt__atom_store_rel(&p->a_site, site); // [traced] the rest
         }
         chanrt__os_unlock(&chanrt__trace.a_places_lock);
         if (free || (p->a_site == site && chanrt__trace_is(p, site, name))) return at;
@@ -5238,7 +5238,7 @@ static uint32_t chanrt__trace_survey(void) {
     chanrt__trace.ended = chanrt__os_clock();
     for (uint32_t i = 0; i < n; i++) {
         struct chanrt__trace_ring *r =
-            chanrt__atom_load_acq(&chanrt__trace.a_ring[i]); // [trace-ring]
+            chanrt__atom_load_acq(&chanrt__trace.a_ring[i]); // [ring]
         if (r == NULL) continue;
         r->end = chanrt__atom_load_acq(&r->a_head); // [trace]
         r->first = r->end > r->mask ? r->end - r->mask : 0; // R2
@@ -5288,7 +5288,7 @@ static void chanrt__trace_finish(const char *how, bool wait) {
     if (wait) pthread_mutex_lock(&chanrt__trace.mutex);
     else if (pthread_mutex_trylock(&chanrt__trace.mutex) != 0) return;
     if (chanrt__atom_load(&chanrt__trace.a_run) != 0 && chanrt__trace.process == (int)getpid()) {
-        chanrt__atom_store_rel(&chanrt__trace.a_run, 0); // [trace-run]
+        chanrt__atom_store_rel(&chanrt__trace.a_run, 0); // [run]
         chanrt__os_heavy_fence();
         FILE *f = fopen(chanrt__trace.file, "w");
         if (f != NULL) chanrt__trace_write(f, how);
@@ -5337,7 +5337,7 @@ static void chanrt__trace_start(void) {
         sizeof *chanrt__trace.places * CHANRT__TRACE_PLACES);
     chanrt__fail_trace = chanrt__trace_fail;
     if (chanrt__trace.places == NULL) chanrt__fail_say("no memory for a trace");
-    else chanrt__atom_store_rel(&chanrt__trace.a_run, ++chanrt__trace.runs); // [trace-run]
+    else chanrt__atom_store_rel(&chanrt__trace.a_run, ++chanrt__trace.runs); // [run]
     pthread_mutex_unlock(&chanrt__trace.mutex);
 }
 #endif

@@ -1,5 +1,5 @@
 /* trace.pml - a ring of records is read while its thread may still be adding to it: no record is read that is being written.
- * Mirrors: chanrt__trace_ring, _begin, _add, chanrt__trace_finish, _survey. [trace] [trace-run]
+ * Mirrors: chanrt__trace_ring, _begin, _add, chanrt__trace_finish, _survey. [trace] [run]
  * The thread has a store buffer in order of its stores; a light fence drains nothing, the heavy one (membarrier) drains it.
  *   thread: on = 0? then leave. Write the record over the oldest; head = head + 1.
  *   reader: on = 0; heavy fence; end = head; read all but the oldest of the N before end, when there are N.
