@@ -108,10 +108,10 @@ __attribute__((noinline)) static void scrub(void) {
     for (size_t i = 0; i < sizeof below; i++) below[i] = 0;
 }
 
-// Runs what plants out of sight, and waits until n tasks are blocked.
+// Runs what plants out of sight, and waits until n tasks are blocked, if that is known.
 __attribute__((noinline)) static void plant(void (*fn)(void), int n) {
     fn();
-    until_blocked(n);
+    if (n > 0) until_blocked(n);
     scrub();
 }
 
@@ -307,6 +307,28 @@ TEST(leaked_tasks_that_hold_each_others_channels) {
     end_of_channels();
 }
 
+// Its address is left in the unused part of this stack, well below the frames of the sleep.
+__attribute__((noinline)) static void forgets_deep_down(void) {
+    chan(int) volatile held[512];
+    for (int i = 0; i < 512; i++) held[i] = NULL;
+    held[0] = chan_make(int, 0);
+    for (int i = 1; i < 256; i++) held[i] = held[0]; // the rest is where the sleep will be
+    CHECK_EQ(go(receives, held[0]), 0);
+    hide(held[0]);
+}
+TASK(forgets_and_sleeps) {
+    forgets_deep_down();
+    task_sleep(5 * LATE); // not to its end
+}
+static void somebody_else_forgets(void) { CHECK_EQ(go(forgets_and_sleeps), 0); }
+
+TEST(what_the_stack_of_a_parked_task_once_held) {
+    if (!FOUND_ON_STACKS) return;
+    plant(somebody_else_forgets, 1);
+    expect(1, "\"receives\" [chan receive 0x", "", "has the channel\n");
+    end_of_channels();
+}
+
 static void forgets_a_crowd(void) {
     chan(int) ch = chan_make(int, 0);
     for (int i = 0; i < 50; i++) CHECK_EQ(go(receives, ch), 0);
@@ -340,6 +362,20 @@ TEST(what_is_in_data_is_in_reach) {
     CHECK_EQ(chanrt_shutdown(LATE), 0);
     chan_free(global);
     global = NULL;
+}
+
+TEST(a_lock_is_in_reach_by_the_block_it_is_in) {
+    if (!HERE) return;
+    struct account *a = calloc(1, sizeof *a);
+    struct account *volatile kept = a;
+    sync_mutex_lock(&a->mutex);
+    for (int i = 0; i < 3; i++) CHECK_EQ(go(wants_the_lock, a), 0);
+    until_blocked(3);
+    scrub();
+    expect_none();
+    sync_mutex_unlock(&kept->mutex);
+    CHECK_EQ(chanrt_shutdown(LATE), 0);
+    free(kept);
 }
 
 struct list {
@@ -436,6 +472,7 @@ TEST(what_is_on_a_threads_stack_is_in_reach) {
     CHECK_EQ(chanrt_shutdown(LATE), 0);
 }
 
+TASK(sends_one, chan_sender(chan(int)), box, chan(int), ch) { chan_send(box, ch); }
 TASK(receives_one, chan_receiver(chan(int)), box) {
     chan(int) ch = chan_get(box);
     chan_free(ch);
@@ -447,9 +484,14 @@ TEST(what_is_in_a_channel_is_in_reach_with_it) {
     chan(int) ch = chan_make(int, 0);
     CHECK_EQ(go(receives, ch), 0);
     CHECK_EQ(chan_send(box, ch), 0);
+    ch = chan_make(int, 0);
+    CHECK_EQ(go(receives, ch), 0);
+    CHECK_EQ(go(sends_one, box, ch), 0); // has to wait: the box is full
     ch = NULL;
-    until_blocked(1);
+    until_blocked(3);
+    scrub();
     expect_none();
+    CHECK_EQ(go(receives_one, box), 0);
     CHECK_EQ(go(receives_one, box), 0);
     CHECK_EQ(chanrt_shutdown(LATE), 0);
     chan_free(box);
