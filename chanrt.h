@@ -12111,7 +12111,7 @@ static void chanrt__leaks_leave_out_ours(struct chanrt__leaks *l) {
     CHANRT__IF_DEBUG(chanrt__leaks_leave_out(l, &chanrt__debug, sizeof chanrt__debug);)
 #if CHANRT_TRACE
     for (int i = 0; i < CHANRT__TRACE_RINGS; i++) {
-        // [trace-ring] its size
+        // [ring] its size
         struct chanrt__trace_ring *r = chanrt__atom_load_acq(&chanrt__trace.a_ring[i]);
         if (r != NULL) chanrt__leaks_leave_out(l, r, r->bytes);
     }
