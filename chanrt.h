@@ -2377,6 +2377,13 @@ static int64_t chanrt__os_clock(void) {
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+// The processor time of the calling thread: a system call.
+static int64_t chanrt__os_thread_clock(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 CHANRT_API int64_t chanrt_now(void) {
     if (CHANRT__UNLIKELY(chanrt__atom_load(&chanrt__os_fake.a_clock))) return chanrt__os_fake_now();
     return chanrt__os_clock();
@@ -5422,6 +5429,9 @@ struct chanrt__worker {
     uint64_t io_run;                  // a_switches at the last call of >>io that did not wait
     uint32_t io_calls;                // those since the task was switched to
     bool robbed;                      // waited for a thief since then
+    bool metered;                     // what follows is of now: no search since
+    uint32_t meter_tick;              // the tick when the thread's processor time was last read
+    int64_t meter;                    // that time
     int64_t watch, watched;           // interval of looks at the others; the last one
     struct chanrt__ctx scratch;       // where a dying context is saved
     void *ended;                      // the fiber of the last task that ended (chanrt__ctx_died)
@@ -6418,6 +6428,18 @@ static void chanrt__sched_look_poll(struct chanrt__worker *w, int64_t slice) {
     chanrt__poll_review(w->index, w->now);
 }
 
+// Tasks that seem long: on a busy machine that may be somebody else's time, and who takes them
+// for long wakes workers that have nothing to do, who take more of it (tests/bench: cond_pingpong).
+// So it is the processor's time that counts, from one such look to the next.
+static int64_t chanrt__sched_meter(struct chanrt__worker *w, uint32_t tick, int64_t slice) {
+    int64_t used = chanrt__os_thread_clock(), own = chanrt__atom_load(&w->a_slice);
+    if (w->metered) own = (used - w->meter) / (tick - w->meter_tick);
+    w->metered = true;
+    w->meter = used;
+    w->meter_tick = tick;
+    return own < slice ? own : slice;
+}
+
 // Every look_every picks: the clock, the timers, how long tasks run; whether somebody
 // sleeps who could help; and now and then whether tasks are stuck behind one that computes.
 static struct chanrt__task *chanrt__sched_look(struct chanrt__worker *w) {
@@ -6425,7 +6447,10 @@ static struct chanrt__task *chanrt__sched_look(struct chanrt__worker *w) {
     int64_t now = chanrt_now();
     // Being robbed takes time, and must not look like work worth stealing.
     int64_t slice = (now - w->now) / picks;
-    if (w->robbed && slice < 16 * chanrt__sched_short) slice = chanrt__atom_load(&w->a_slice);
+    if (slice > chanrt__sched_short && chanrt__pool.count > 1)
+        slice = chanrt__sched_meter(w, tick, slice);
+    else if (w->robbed && slice < 16 * chanrt__sched_short)
+        slice = chanrt__atom_load(&w->a_slice);
     chanrt__atom_store(&w->a_slice, slice < INT32_MAX ? (uint32_t)slice : INT32_MAX);
     w->now = now;
     w->looked = tick;
@@ -6587,6 +6612,7 @@ static struct chanrt__task *chanrt__sched_search(struct chanrt__worker *w) {
         if (searchers * 2 > (uint32_t)chanrt__pool.a_cpus) spin = false;
         for (;;) {
             w->now = now;
+            w->metered = false;
             w->looked = chanrt__atom_load(&w->a_tick);
             chanrt__sched_fire_due(now);
             if (look && chanrt__poll_open()) {
