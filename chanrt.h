@@ -3039,6 +3039,7 @@ static int chanrt__os_touched_open(void) {
     return CHANRT__LINUX ? open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC) : -1;
 }
 
+#if defined(__GLIBC__) && defined(__LP64__)
 // Whether what glibc's malloc writes between blocks says that p is the start of one that reaches
 // beyond `at`; the next two must look like blocks, too.
 static bool chanrt__os_is_block(uintptr_t p, uintptr_t at) {
@@ -3055,6 +3056,7 @@ static bool chanrt__os_is_block(uintptr_t p, uintptr_t at) {
     }
     return true;
 }
+#endif
 
 // The start of malloc's block in which `at` lies, up to most bytes before it; 0: it cannot be told.
 static uintptr_t chanrt__os_block_of(uintptr_t at, size_t most) {
@@ -12123,7 +12125,7 @@ static void chanrt__leaks_read_mapping(const struct chanrt__os_mapping *m, void 
     bool guarded = m->name == 0 && m->low == l->guard_end;
     if (!m->readable) l->guard_end = m->high;
     if (!m->readable || (!m->writable && m->name != 0)) return;
-    if ((CHANRT__ASAN || CHANRT__TSAN) && m->high - m->low > (uint64_t)64 << 30) return; // shadow
+    if ((CHANRT__ASAN || CHANRT__TSAN) && (m->high - m->low) >> 20 > 64 << 10) return; // shadow
     chanrt__leaks_read_touched(l, chanrt__leaks_used(l, m, guarded), m->high);
 }
 
