@@ -325,11 +325,13 @@ CHANRT_API void chanrt_dump(FILE *f);
 // in reach or of a thread, in data, or in the heap. What is left is leaked. In a debug build so is
 // who waits for a lock held by a task that has ended.
 // Exact: who waits for what; that a select without a case never ends. Heuristic: reach. Memory is
-// searched for what looks like an address while the program runs on, twice, a moment apart.
+// searched for what looks like an address while the program runs on, six times, a moment apart.
 // Leaks are missed where an old address was left behind: in a block of the heap that is itself
 // forgotten, or unused parts of the stack of a thread or of a task that runs. A task is named
-// wrongly if the only address was hidden: unaligned, changed (xor, tags in the high bits), outside
-// the process, or, all the time, in a register of a thread that runs or is in a system call.
+// wrongly if the only address is where nobody looks. First of all that is a register: of a thread
+// that is in read(2), poll(2) and their like, or of a task that computes and makes no call. Then
+// what is unaligned, changed (xor, tags in the high bits), outside the process, in memory mapped
+// read-only or shared and not touched yet, or low in memory whose top is a thread's stack.
 // Linux only. It costs a read of all the memory in use; nobody is stopped or kept from anything
 // but starting and ending the runtime.
 // Returns: how many leaked; -EBUSY: the runtime starts or ends, or somebody else is looking;
@@ -4874,6 +4876,7 @@ static struct {
     uint32_t a_rings, a_threads, a_refused;
     uint32_t a_places_lock;
     int process;           // a child made by fork writes nothing
+    const void *a_writer;  // which thread has the mutex to write the file
     size_t events;         // of a ring
     int64_t begun, ended;
     char file[1024];
@@ -5293,12 +5296,24 @@ static void chanrt__trace_write(FILE *f, const char *how) {
             (unsigned long long)arrows, chanrt__atom_load(&chanrt__trace.a_refused));
 }
 
-// Ends the run that is recorded, if one is, with its file. A failure does not wait for another
-// thread's, or for its own.
-static void chanrt__trace_finish(const char *how, bool wait) {
-    if (wait) pthread_mutex_lock(&chanrt__trace.mutex);
-    else if (pthread_mutex_trylock(&chanrt__trace.mutex) != 0) return;
-    if (chanrt__atom_load(&chanrt__trace.a_run) != 0 && chanrt__trace.process == (int)getpid()) {
+// A failure while this thread writes the file already does not wait for itself; one of another
+// thread lets it end, within two seconds.
+static bool chanrt__trace_enter(bool fails) {
+    const void *self = chanrt__os_self();
+    if (!fails) pthread_mutex_lock(&chanrt__trace.mutex);
+    for (int i = 0; fails && pthread_mutex_trylock(&chanrt__trace.mutex) != 0; i++) {
+        if (i == 2000 || chanrt__atom_load(&chanrt__trace.a_writer) == self) return false;
+        chanrt__os_nap(CHANRT_MILLISECOND);
+    }
+    chanrt__atom_store(&chanrt__trace.a_writer, self);
+    return true;
+}
+
+// Ends the run that is recorded, if one is, with its file. A child made by fork may have got the
+// mutex locked.
+static void chanrt__trace_finish(const char *how, bool fails) {
+    if (chanrt__trace.process != (int)getpid() || !chanrt__trace_enter(fails)) return;
+    if (chanrt__atom_load(&chanrt__trace.a_run) != 0) {
         chanrt__atom_store_rel(&chanrt__trace.a_run, 0); // [run]
         chanrt__os_heavy_fence();
         FILE *f = fopen(chanrt__trace.file, "w");
@@ -5306,21 +5321,22 @@ static void chanrt__trace_finish(const char *how, bool wait) {
         if (f == NULL || (ferror(f) | fclose(f)) != 0)
             chanrt__fail_say("the trace could not be written to %s", chanrt__trace.file);
     }
+    chanrt__atom_store(&chanrt__trace.a_writer, NULL);
     pthread_mutex_unlock(&chanrt__trace.mutex);
 }
 
 static void chanrt__trace_fail(const char *how) {
-    chanrt__trace_finish(how, false);
+    chanrt__trace_finish(how, true);
 }
 
 __attribute__((destructor)) static void chanrt__trace_exit(void) {
-    chanrt__trace_finish("exit", true);
+    chanrt__trace_finish("exit", false);
 }
 
 // At a shutdown: no worker is left, and no other thread is in a call.
 static void chanrt__trace_stop(void) {
     size_t n = sizeof *chanrt__trace.places * CHANRT__TRACE_PLACES;
-    chanrt__trace_finish("shutdown", true);
+    chanrt__trace_finish("shutdown", false);
     if (chanrt__trace.places == NULL) return;
     for (int i = 0; i < CHANRT__TRACE_RINGS; i++) {
         struct chanrt__trace_ring *r = chanrt__trace.a_ring[i];
@@ -11648,7 +11664,8 @@ CHANRT_API int chanrt_worker_stats(int worker, chanrt_worker_statistics *s) {
 //           library's records, wait queues, stacks not in use, and the objects' own bodies.
 //           The program's memory is read by the kernel, as in >>inside; records and stacks, which
 //           stay where they are until a shutdown, are read directly. Nobody is stopped: what is
-//           looked at may change meanwhile, so who is named was found twice, a moment apart.
+//           looked at may change meanwhile, so who is named was found in the same wait by several
+//           looks, a moment apart.
 //   not     stopping the threads by a signal: it would end their poll and nanosleep with EINTR
 //   tests   spec/leaks.c
 //
@@ -11659,6 +11676,7 @@ CHANRT_API int chanrt_worker_stats(int worker, chanrt_worker_statistics *s) {
 enum {
     CHANRT__LEAKS_WORDS = 8192,       // read at a time
     CHANRT__LEAKS_PAGES = 512,
+    CHANRT__LEAKS_LOOKS = 6,          // that have to agree
     CHANRT__LEAKS_FILTER = 1 << 20,   // bits
     CHANRT__LEAKS_THREADS = 4096,
     CHANRT__LEAKS_BLOCK = 64 << 10    // at most so far into its block an object is looked for
@@ -11678,7 +11696,7 @@ struct chanrt__leaks_object {
 
 struct chanrt__leaks_task {
     struct chanrt__task *task;
-    uint64_t id;
+    uint64_t turn;                    // its id and since when it waits: this wait and no other
     uintptr_t low, sp, top;           // of its stack; 0: it has none
     bool live;
 };
@@ -11689,7 +11707,7 @@ struct chanrt__leaks {
     struct chanrt__leaks_pair *refs;   // an object, and in value a task and the object's size
     struct chanrt__leaks_pair *ranges; // not to be read
     struct chanrt__leaks_pair *stacks; // its low end, and whose
-    struct chanrt__leaks_pair *found;  // the leaked of the last look: task, id
+    struct chanrt__leaks_pair *found;  // the leaked of the last look: task, turn
     struct chanrt__leaks_object *objects; // channels first, each kind by address
     uint64_t *work;                   // live, and yet to be read: a task, or an object with bit 0
     size_t task_count, ref_count, range_count, stack_count, found_count, object_count, chan_count;
@@ -11964,6 +11982,10 @@ static bool chanrt__leaks_waits(struct chanrt__leaks *l, const struct chanrt__ta
     return true;
 }
 
+static uint64_t chanrt__leaks_turn(uint64_t id, int64_t since) {
+    return id * 0x9e3779b97f4a7c15u ^ (uint64_t)since;
+}
+
 // Where the task's frames lie; all of the stack if that is not known.
 static void chanrt__leaks_stack(const struct chanrt__leaks *l, const struct chanrt__task *copy,
                                 struct chanrt__leaks_task *t) {
@@ -11991,7 +12013,7 @@ static void chanrt__leaks_look(struct chanrt__leaks *l, struct chanrt__task *tas
         l->full = true;
         return;
     }
-    t.id = copy.a_id;
+    t.turn = chanrt__leaks_turn(copy.a_id, copy.u.run.a_since);
     chanrt__leaks_stack(l, &copy, &t);
     size_t refs = l->ref_count;
     if (t.top != 0)
@@ -12236,9 +12258,9 @@ static void chanrt__leaks_keep(struct chanrt__leaks *l, bool again) {
         if (t->live) continue;
         size_t k = chanrt__leaks_above(before, had, (uintptr_t)t->task);
         if (again && (k == 0 || before[k - 1].key != (uintptr_t)t->task ||
-                      before[k - 1].value != t->id))
+                      before[k - 1].value != t->turn))
             continue;
-        chanrt__leaks_push(l, l->found, &l->found_count, (uintptr_t)t->task, t->id);
+        chanrt__leaks_push(l, l->found, &l->found_count, (uintptr_t)t->task, t->turn);
     }
     chanrt__leaks_sort(l->found, l->found_count);
 }
@@ -12246,7 +12268,7 @@ static void chanrt__leaks_keep(struct chanrt__leaks *l, bool again) {
 static bool chanrt__leaks_still(const struct chanrt__leaks_pair *found,
                                 struct chanrt__inside_seen *e) {
     return chanrt__inside_look((struct chanrt__task *)(uintptr_t)found->key, e) &&
-           e->id == found->value && e->reason != CHANRT__NOT_WAITING;
+           chanrt__leaks_turn(e->id, e->since) == found->value && e->reason != CHANRT__NOT_WAITING;
 }
 
 static void chanrt__leaks_why(FILE *f, const struct chanrt__inside_seen *e) {
@@ -12275,17 +12297,19 @@ static void chanrt__leaks_tell(struct chanrt__leaks *l, FILE *f) {
     if (v != NULL) chanrt__os_unmap(v, sizeof *v);
 }
 
-// Looks until two looks agree, or the first finds nobody. 0 or an error.
+// Looks until so many looks agree, or one finds nobody: an address that moves while one goes on,
+// from where it has not been yet to where it has, is seen nowhere. 0 or an error.
 static int chanrt__leaks_search(struct chanrt__leaks *l) {
     uint32_t word = 0;
     int err = chanrt__leaks_pass(l);
     if (err != 0) return err;
     chanrt__leaks_keep(l, false);
-    if (l->found_count == 0) return 0;
-    if (!chanrt__atom_load(&chanrt__det.a_on))
-        chanrt__os_sleep(&word, 0, chanrt_now() + CHANRT_MILLISECOND);
-    err = chanrt__leaks_pass(l);
-    if (err == 0) chanrt__leaks_keep(l, true);
+    for (int i = 1; i < CHANRT__LEAKS_LOOKS && l->found_count > 0 && err == 0; i++) {
+        if (!chanrt__atom_load(&chanrt__det.a_on))
+            chanrt__os_sleep(&word, 0, chanrt_now() + CHANRT_MILLISECOND);
+        err = chanrt__leaks_pass(l);
+        if (err == 0) chanrt__leaks_keep(l, true);
+    }
     return err;
 }
 
