@@ -86,7 +86,7 @@ orders:     ## weak memory: the protocols as they are, and with each order weake
 	$(NEED) g++ relacy
 	@tests/orders/run.sh
 
-explore:    ## small programs in many orders of the runtime's own steps: SEEDS=, SEED=, SCENARIO=
+explore:    ## small programs in many orders of the runtime's own steps: SEEDS=, SEED=, SCENARIO=, PREEMPT=
 	@tests/explore/run.sh
 
 fuzz:       ## libFuzzer for SECS=60 on programs made of bytes, against a model

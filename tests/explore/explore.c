@@ -2,8 +2,14 @@
 //
 //     explore                      the names
 //     explore NAME FIRST COUNT     seeds FIRST, FIRST + 1, ...; status 1 at the first that fails
+//     explore NAME exhaust MOST    every schedule with 0, 1, 2 preemptions; of those with 2 every n-th,
+//                                  if there are more than MOST
+//     explore NAME list S:T [S:T]  the one that preempts at step S for thread T
 //     TRACE=1 explore NAME SEED 1  says every switch
 #include "sim.h"
+
+#include <sys/mman.h>
+#include <sys/wait.h>
 
 #define CHANRT_IMPLEMENTATION
 #include "../../chanrt.h"
@@ -487,8 +493,7 @@ SCENARIO(there_is_no_deadlock_while_a_thread_may_still_send) {
 
 //--------------------------------------------------------------------------------------------------
 
-static void run_one(const struct scenario *s, int64_t seed) {
-    sim_begin(seed);
+static void run(const struct scenario *s) {
     if (chanrt_start(&(chanrt_options){ .workers = 2 }) != 0) sim_fail("no start");
     s->run();
     WANT(chanrt_shutdown(-1) == 0);
@@ -497,12 +502,88 @@ static void run_one(const struct scenario *s, int64_t seed) {
     if (sim.verbose) sim_print_trace();
 }
 
+static void run_one(const struct scenario *s, int64_t seed) {
+    sim_begin(seed);
+    run(s);
+}
+
+static void same_chance(int id) {
+    chanrt__os_self()->random = (uint32_t)id + 1;
+}
+
+static void run_listed(const struct scenario *s, int listed) {
+    alarm(60);
+    sim.listed = listed;
+    sim.started = same_chance;
+    sim_begin_listed();
+    run(s);
+    if (sim.used != listed) sim_fail("step %u never came", sim.list[sim.used].step);
+}
+
+// The same in a process of its own, so that no run finds what another one has left. The points at
+// which it can be preempted once more come back in memory both share; it must not fail.
+static struct shared {
+    uint32_t n;
+    struct sim_preemption points[SIM_POINTS];
+} *shared;
+
+static void run_apart(const struct scenario *s, int listed) {
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        run_listed(s, listed);
+        shared->n = sim.point_count;
+        _exit(0);
+    }
+    if (child < 0 || waitpid(child, &status, 0) != child || status != 0 || shared->n == SIM_POINTS) {
+        fprintf(stderr, "failed:");
+        sim_print_list(listed);
+        exit(1);
+    }
+}
+
+static struct sim_preemption *points_kept(uint32_t *n) {
+    struct sim_preemption *p = malloc((shared->n + 1) * sizeof *p);
+    *n = shared->n;
+    memcpy(p, shared->points, shared->n * sizeof *p);
+    return p;
+}
+
+static void exhaust(const struct scenario *s, long most) {
+    uint32_t ones;
+    long total = 0, ran = 0, next = 0;
+    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED) exit(2);
+    sim.points = shared->points;
+    run_apart(s, 0);
+    struct sim_preemption *one = points_kept(&ones);
+    struct sim_preemption **twos = calloc(ones + 1, sizeof *twos);
+    uint32_t *counts = calloc(ones + 1, sizeof *counts);
+    for (uint32_t i = 0; i < ones; i++) {
+        sim.list[0] = one[i];
+        run_apart(s, 1);
+        twos[i] = points_kept(&counts[i]);
+        total += counts[i];
+    }
+    long every = (total + most - 1) / most + (total == 0);
+    for (uint32_t i = 0; i < ones; free(twos[i++]))
+        for (uint32_t k = 0; k < counts[i]; k++) {
+            if (next++ % every != 0) continue;
+            sim.list[0] = one[i];
+            sim.list[1] = twos[i][k];
+            run_apart(s, 2);
+            ran++;
+        }
+    free(one), free(twos), free(counts);
+    printf("1 schedule without a preemption, %u with one, %ld of %ld with two\n", ones, ran, total);
+}
+
 static void died(int signo) {
-    fprintf(stderr, "signal %d (seed %lld)\n", signo, (long long)sim.seed);
+    fprintf(stderr, "signal %d", signo);
+    sim_print_seed();
     sim_print_trace();
     _exit(1);
 }
-
 
 int main(int argc, char **argv) {
     if (argc < 4) {
@@ -516,6 +597,12 @@ int main(int argc, char **argv) {
     int64_t first = strtoll(argv[2], NULL, 10), count = strtoll(argv[3], NULL, 10);
     for (struct scenario *s = scenarios; s != NULL; s = s->next) {
         if (strcmp(s->name, argv[1]) != 0) continue;
+        if (strcmp(argv[2], "exhaust") == 0) return exhaust(s, strtol(argv[3], NULL, 10)), 0;
+        if (strcmp(argv[2], "list") == 0) {
+            for (int i = 0; i < SIM_PREEMPTIONS && i + 3 < argc; i++)
+                if (sscanf(argv[i + 3], "%u:%d", &sim.list[i].step, &sim.list[i].to) != 2) return 2;
+            return run_listed(s, argc - 3), 0;
+        }
         for (int64_t i = 0; first > 0 && i < count; i++) {
             alarm(60);
             sim.longest = 1000; // the same for a seed whichever came before it

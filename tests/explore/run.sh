@@ -3,6 +3,8 @@
 # its seed. Ends with `N passed, M failed`.
 #
 #   SCENARIO=part of a name
+#   PREEMPT=1000         instead of seeds: every schedule with up to two preemptions, but no more than
+#                        so many of those with two, evenly; a failure prints the list of them
 #   MUTANTS="NAME ..."   instead: each of these mistakes of tests/mutants must be found; says where
 cd "$(dirname "$0")/../.." || exit 2
 out=${B:-build}/explore
@@ -16,6 +18,13 @@ build() {      # build HEADER'S_FOLDER PROGRAM
     ${CC:-gcc} $flags -Itests/explore -o "$2" "$out/explore.c"
 }
 
+explore() {    # explore PROGRAM SCENARIO
+    if [ -n "$PREEMPT" ]; then "$1" "$2" exhaust "$PREEMPT"
+    else "$1" "$2" "${SEED:-1}" "${SEEDS:-100}"; fi
+}
+export -f explore
+export PREEMPT SEED SEEDS
+
 if [ -n "$MUTANTS" ]; then
     for m in $MUTANTS; do
         mkdir -p "$out/$m"
@@ -24,8 +33,9 @@ if [ -n "$MUTANTS" ]; then
             { echo "mutant $m: does not build"; failed=$((failed + 1)); continue; }
         found=
         for s in $("$out/$m/explore"); do
-            timeout 100 "$out/$m/explore" "$s" 1 "${SEEDS:-100}" 2>"$out/$m/log" >&2 && continue
-            found="$s, $(grep -o 'seed [0-9]*' "$out/$m/log" | head -n 1)"
+            timeout 100 bash -c 'explore "$@"' - "$out/$m/explore" "$s" 2>"$out/$m/log" >&2 &&
+                continue
+            found="$s, $(grep -oE 'seed [0-9]*|preemptions:[^)]*' "$out/$m/log" | head -n 1)"
             break
         done
         if [ -n "$found" ]; then passed=$((passed + 1)); echo "mutant $m: $found"
@@ -35,8 +45,9 @@ else
     build "$PWD" "$out/explore" || exit 2
     for s in $("$out/explore"); do
         case $s in *"$SCENARIO"*) ;; *) continue ;; esac
-        if timeout 900 "$out/explore" "$s" "${SEED:-1}" "${SEEDS:-100}" >"$out/log" 2>&1; then
+        if timeout 900 bash -c 'explore "$@"' - "$out/explore" "$s" >"$out/log" 2>&1; then
             passed=$((passed + 1))
+            [ -z "$PREEMPT" ] || echo "$s: $(tail -n 1 "$out/log")"
         else
             failed=$((failed + 1))
             echo "scenario $s:"

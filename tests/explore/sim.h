@@ -5,6 +5,10 @@
 //
 //   seed % 4:  0, 1  at each step a switch with chance 1/2, 1/4 ... 1/32
 //              2, 3  ranks with up to three changes at random steps (PCT)
+//
+// Or a list of preemptions says it: a thread runs on until it can do nothing but wait, then the next
+// one in their order does; at each step in the list another one goes on instead. explore.c goes
+// through all lists of up to two (exhaust). A time is up only when nobody else can go on.
 #ifndef SIM_H
 #define SIM_H
 
@@ -28,6 +32,7 @@
 #include <unistd.h>
 
 enum { SIM_THREADS = 12, SIM_STEPS = 400000, SIM_TRACE = 4096 };
+enum { SIM_LISTED = 4, SIM_PREEMPTIONS = 2, SIM_POINTS = 1 << 16 };
 enum sim_state { SIM_RUNS, SIM_SLEEPS, SIM_LOCKS, SIM_JOINS, SIM_ENDED };
 
 struct sim_thread {
@@ -46,7 +51,12 @@ static struct {
     struct sim_thread threads[SIM_THREADS];
     int count, style, shift, line;
     bool on, verbose, spent;
-    int64_t seed, now;
+    int64_t seed, now, tick;
+    struct sim_preemption { uint32_t step; int to; } list[SIM_PREEMPTIONS];
+    int listed, used;       // of the list
+    struct sim_preemption *points; // where the last run could have been preempted further, and by whom
+    uint32_t point_count;
+    void (*started)(int id); // called by each thread of a run
     uint64_t state, lowest;
     uint32_t steps, change[3], longest;
     long switches;
@@ -70,15 +80,46 @@ static void sim_print_trace(void) {
                 sim.trace[i % SIM_TRACE].line, sim.trace[i % SIM_TRACE].to);
 }
 
+static void sim_print_list(int listed) {
+    fprintf(stderr, " (preemptions:");
+    for (int i = 0; i < listed; i++)
+        fprintf(stderr, " %u:%d", sim.list[i].step, sim.list[i].to);
+    fprintf(stderr, ")\n");
+}
+
+static void sim_print_seed(void) {
+    if (sim.style == SIM_LISTED) sim_print_list(sim.listed);
+    else fprintf(stderr, " (seed %lld)\n", (long long)sim.seed);
+}
+
 __attribute__((noreturn, format(printf, 1, 2)))
 static void sim_fail(const char *format, ...) {
     va_list args;
     va_start(args, format);
     vfprintf(stderr, format, args);
     va_end(args);
-    fprintf(stderr, " (seed %lld)\n", (long long)sim.seed);
+    sim_print_seed();
     sim_print_trace();
     _exit(1);
+}
+
+// The same by the list of preemptions. A thread that waits for a time goes on when nobody else can.
+static int sim_choose_listed(const int *ready, int n, bool stay, bool waits) {
+    if (!stay || waits) {
+        for (int i = 0; i < n; i++)
+            if (ready[i] > sim_me->id) return ready[i];
+        return ready[0];
+    }
+    if (sim.used < sim.listed && sim.list[sim.used].step == sim.steps) {
+        int to = sim.list[sim.used++].to;
+        for (int i = 0; i < n; i++)
+            if (ready[i] == to) return to;
+        sim_fail("thread %d cannot go on at step %u", to, sim.steps);
+    }
+    for (int i = 0; i < n && sim.used == sim.listed && sim.point_count < SIM_POINTS; i++)
+        if (ready[i] != sim_me->id)
+            sim.points[sim.point_count++] = (struct sim_preemption){ sim.steps, ready[i] };
+    return sim_me->id;
 }
 
 // Who goes on; -1: nobody can. `stay`: the caller could.
@@ -92,12 +133,13 @@ static int sim_choose(bool stay, bool waits) {
             (sleeper == NULL || t->until < sleeper->until))
             sleeper = t;
     }
-    if (sleeper != NULL && (n == 0 || sim_random() % 256 == 0)) {
+    if (sleeper != NULL && (n == 0 || (sim.style != SIM_LISTED && sim_random() % 256 == 0))) {
         if (sim.now < sleeper->until) sim.now = sleeper->until; // time is up, perhaps early
         sleeper->state = SIM_RUNS;
         ready[n++] = sleeper->id;
     }
     if (n == 0) return -1;
+    if (sim.style == SIM_LISTED) return sim_choose_listed(ready, n, stay, waits);
     if (sim.style < 2) {
         if (stay && !waits && sim_random() % (1u << sim.shift) != 0) return sim_me->id;
         return ready[sim_random() % (uint32_t)n];
@@ -162,7 +204,7 @@ static int sim_mutex_unlock(pthread_mutex_t *m) {
 
 static int sim_clock(int clock, struct timespec *t) {
     if (!sim.on || sim_me == NULL) return clock_gettime(clock, t);
-    sim.now += 500;
+    sim.now += sim.tick;
     t->tv_sec = sim.now / 1000000000;
     t->tv_nsec = sim.now % 1000000000;
     return 0;
@@ -200,6 +242,7 @@ static long sim_syscall(long number, ...) {
 static void *sim_main(void *arg) {
     sim_me = arg;
     while (sem_wait(&sim_me->go) != 0) continue;
+    if (sim.started != NULL) sim.started(sim_me->id);
     sim_me->fn(sim_me->arg);
     sim_me->state = SIM_ENDED;
     sim_wake_all(SIM_JOINS, sim_me);
@@ -242,6 +285,7 @@ static void sim_begin(int64_t seed) {
     sim.lowest = (uint64_t)1 << 32;
     sim.steps = 0;
     sim.switches = 0;
+    sim.tick = 500;
     sim.style = (int)(seed & 3);
     sim.shift = 1 + (int)(sim_random() % 5);
     for (int i = 0; i < 3; i++)
@@ -252,6 +296,17 @@ static void sim_begin(int64_t seed) {
     sem_init(&sim_me->go, 0, 0);
     sim.count = 1;
     sim.on = true;
+}
+
+// The same, for the list in sim.list.
+static void sim_begin_listed(void) {
+    sim_begin(0);
+    sim.style = SIM_LISTED;
+    sim.tick = 10000; // an idle worker does not search for long
+    sim.used = 0;
+    sim.point_count = 0;
+    if (sim.points == NULL) sim.points = malloc(SIM_POINTS * sizeof *sim.points);
+    if (sim.started != NULL) sim.started(0);
 }
 
 static void sim_end(void) {

@@ -33,6 +33,7 @@ merge() {
     scaled 0.1 mutants tests/mutants/run.sh
     step models tests/model/run.sh
     step 'memory orders' tests/orders/run.sh
+    step 'two preemptions' env PREEMPT=1000 tests/explore/run.sh
 }
 nightly() {
     scaled 1 tests make test
@@ -44,6 +45,7 @@ nightly() {
     step soak make soak SECS=3600
     step models tests/model/run.sh
     step 'memory orders' tests/orders/run.sh
+    step 'two preemptions' env PREEMPT=1000000 tests/explore/run.sh
 }
 release() {
     nightly
