@@ -2,8 +2,8 @@
 //
 //     explore                      the names
 //     explore NAME FIRST COUNT     seeds FIRST, FIRST + 1, ...; status 1 at the first that fails
-//     explore NAME exhaust MOST    every schedule with 0, 1, 2 preemptions; of those with 2 every n-th,
-//                                  if there are more than MOST
+//     explore NAME exhaust MOST    every schedule with 0, 1, 2 preemptions; of those with 2 every
+//                                  n-th, if there are more than MOST
 //     explore NAME list S:T [S:T]  the one that preempts at step S for thread T
 //     TRACE=1 explore NAME SEED 1  says every switch
 #include "sim.h"
@@ -535,7 +535,8 @@ static void run_apart(const struct scenario *s, int listed) {
         shared->n = sim.point_count;
         _exit(0);
     }
-    if (child < 0 || waitpid(child, &status, 0) != child || status != 0 || shared->n == SIM_POINTS) {
+    if (child < 0 || waitpid(child, &status, 0) != child || status != 0 ||
+        shared->n == SIM_POINTS) {
         fprintf(stderr, "failed:");
         sim_print_list(listed);
         exit(1);

@@ -3,8 +3,8 @@
 # its seed. Ends with `N passed, M failed`.
 #
 #   SCENARIO=part of a name
-#   PREEMPT=1000         instead of seeds: every schedule with up to two preemptions, but no more than
-#                        so many of those with two, evenly; a failure prints the list of them
+#   PREEMPT=1000         instead of seeds: every schedule with up to two preemptions, but no more
+#                        than so many of those with two, evenly; a failure prints the list of them
 #   MUTANTS="NAME ..."   instead: each of these mistakes of tests/mutants must be found; says where
 cd "$(dirname "$0")/../.." || exit 2
 out=${B:-build}/explore

@@ -6,9 +6,9 @@
 //   seed % 4:  0, 1  at each step a switch with chance 1/2, 1/4 ... 1/32
 //              2, 3  ranks with up to three changes at random steps (PCT)
 //
-// Or a list of preemptions says it: a thread runs on until it can do nothing but wait, then the next
-// one in their order does; at each step in the list another one goes on instead. explore.c goes
-// through all lists of up to two (exhaust). A time is up only when nobody else can go on.
+// Or a list of preemptions says it: a thread runs on until it can do nothing but wait, then the
+// next one in their order does; at each step in the list another one goes on instead. explore.c
+// goes through all lists of up to two (exhaust). A time is up only when nobody else can go on.
 #ifndef SIM_H
 #define SIM_H
 
@@ -54,7 +54,7 @@ static struct {
     int64_t seed, now, tick;
     struct sim_preemption { uint32_t step; int to; } list[SIM_PREEMPTIONS];
     int listed, used;       // of the list
-    struct sim_preemption *points; // where the last run could have been preempted further, and by whom
+    struct sim_preemption *points; // where the last run could be preempted once more, by whom
     uint32_t point_count;
     void (*started)(int id); // called by each thread of a run
     uint64_t state, lowest;

@@ -555,6 +555,13 @@ template<bool CONTEXT> struct refs : rl::test_suite<refs<CONTEXT>, 3> {
         }                                                         \
     }
 PUBLISH(slab, "slab|chanrt__task_grow_locked", "slab|chanrt__inside_each");
+PUBLISH(slab_profile, "slab|chanrt__task_grow_locked", "slab|chanrt__profile_write_locked");
+PUBLISH(slab_leaks, "slab|chanrt__task_grow_locked", "slab|chanrt__leaks_pass");
+PUBLISH(slab_ours, "slab|chanrt__task_grow_locked", "slab|chanrt__leaks_leave_out_ours");
+PUBLISH(slab_room, "slab|chanrt__task_grow_locked", "slab|chanrt__leaks_room");
+PUBLISH(profile, "profile|chanrt__profile_place", "profile|chanrt__profile_place");
+PUBLISH(profile_write, "profile|chanrt__profile_place", "profile|chanrt__profile_write_locked");
+PUBLISH(start_leaks, "start|chanrt__sched_start_locked", "start|chanrt_leaks");
 PUBLISH(chunk, "chunk|chanrt__fd_get", "chunk|chanrt__fd_get");
 PUBLISH(start, "start|chanrt__sched_start_locked", "start|chanrt__sched_ensure");
 PUBLISH(start_drawn, "start|chanrt__sched_start_locked", "start|chanrt__sched_point_drawn");
@@ -820,7 +827,7 @@ struct rwmutex : rl::test_suite<rwmutex, 3> {
                 return lot.unlock();
         }
         s = LOAD(state) - READER;
-        if (s >= READER) STORE_REL(state, s, "rwmutex|chanrt_x_rwmutex_runlock");
+        if (s >= READER) STORE_REL(state, s, "rwmutex|chanrt__sync_rw_runlock");
         else in = pass(0, false);
         lot.unlock();
         finish(in);
@@ -847,6 +854,64 @@ struct rwmutex : rl::test_suite<rwmutex, 3> {
             runlock();
         }
     }
+};
+
+// --- a reader who is alone leaves with a plain store: x_rwmutex_runlock, sync_rw_share, _unshare
+// [alone] [rwmutex]. Thread 0 has read and leaves; 1 would read beside it; 2 writes.
+struct alone : rl::test_suite<alone, 3> {
+    enum { SHARED_ = 2 }; // two have wanted it at a time, once; it stays
+    word state, sharing, marked;
+    plain data;
+    void before() { STORE(state, READER), STORE(sharing, 0), STORE(marked, 0), data($) = 0; }
+    void drop() {
+        for (;;) {
+            unsigned s = LOAD(state);
+            RL_ASSERT(s >= READER);
+            if (CAS(state, s, s - READER, "rwmutex|chanrt__sync_rw_drop_reader")) return;
+        }
+    }
+    void runlock() {
+        STORE(marked, 1);
+        light_fence<3, true>();
+        if (LOAD_ACQ(sharing, "alone|chanrt_x_rwmutex_runlock") == 0 && LOAD(state) == READER) {
+            STORE_REL(state, 0, "rwmutex|chanrt_x_rwmutex_runlock");
+            STORE_REL(marked, 0, "alone|chanrt_x_rwmutex_runlock");
+            return;
+        }
+        STORE(marked, 0);
+        drop();
+    }
+    bool beside() {
+        unsigned s = LOAD(state);
+        if ((s & ~(unsigned)SHARED_) == 0)
+            return CAS(state, s, s + READER, "rwmutex|chanrt__sync_rw_try");
+        if (s != READER) return false;
+        ADD_SEQ(sharing, 1, "alone|chanrt__sync_rw_share");
+        heavy_fence<3, true>();
+        while (LOAD_ACQ(marked, "alone|chanrt__sync_rw_share") != 0) pause_();
+        bool got = CAS(state, READER, 2 * READER | SHARED_, "rwmutex|chanrt__sync_rw_try");
+        SUB_ACQREL(sharing, 1, "alone|chanrt__sync_rw_unshare");
+        return got;
+    }
+    void thread(unsigned me) {
+        if (me == 0) {
+            RL_ASSERT(data($) == 0);
+            return runlock();
+        }
+        for (int tries = 0; tries < 4; tries++, pause_()) {
+            if (me == 1 && beside()) {
+                RL_ASSERT(data($) <= 1);
+                return drop();
+            }
+            unsigned s = me == 2 ? LOAD(state) & SHARED_ : 0;
+            if (me == 2 && CAS(state, s, s | LOCKED_, "rwmutex|chanrt__sync_rw_try")) {
+                data($) = 1;
+                state($).store(s, rl::mo_release);
+                return;
+            }
+        }
+    }
+    void after() { RL_ASSERT((LOAD(state) & ~(unsigned)SHARED_) == 0); }
 };
 
 // --- semaphores: sync_sem_try, _serve_locked, acquire and release [sem]. Two units: thread 0 takes
@@ -964,6 +1029,14 @@ static const struct {
     { "refs", harness<refs<false> > },
     { "refs_context", harness<refs<true> > },
     { "slab", harness<slab> },
+    { "slab_profile", harness<slab_profile> },
+    { "slab_leaks", harness<slab_leaks> },
+    { "slab_ours", harness<slab_ours> },
+    { "slab_room", harness<slab_room> },
+    { "profile", harness<profile> },
+    { "profile_write", harness<profile_write> },
+    { "start_leaks", harness<start_leaks> },
+    { "alone", harness<alone> },
     { "chunk", harness<chunk> },
     { "start", harness<start> },
     { "start_drawn", harness<start_drawn> },

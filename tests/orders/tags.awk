@@ -13,7 +13,7 @@
 {
     tag = above
     above = ""
-    if (match($0, /\/\/ \[[a-z]+\]/)) {
+    if (match($0, /\/\/ \[[a-z-]+\]/)) {
         tag = substr($0, RSTART + 4, RLENGTH - 5)
         if ($0 ~ /^ *\/\//) above = tag
     } else if ($0 ~ /^ *\/\//) {
