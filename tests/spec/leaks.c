@@ -597,6 +597,51 @@ TEST(a_busy_program_is_looked_at_from_inside_and_outside_and_nobody_is_named) {
     CHECK_EQ(chanrt_shutdown(LATE), 0);
 }
 
+// The only address of a reply's channel goes from the client through a queue to a server, and from
+// there to one that does the work.
+struct request {
+    int v;
+    chan(int) reply;
+};
+TASK(does, struct request, r) {
+    if (r.v % 4 == 0) task_yield();
+    chan_send(r.reply, r.v + 1);
+}
+TASK(serves, chan_receiver(struct request), in) {
+    struct request r;
+    while (chan_recv(in, &r) == 0)
+        if (go(does, r) != 0) chan_close(r.reply);
+}
+TASK(is_a_client, chan_sender(struct request), out, atomic_bool *, enough) {
+    for (int i = 0; !atomic_load(enough); i++) {
+        struct request r = { i, chan_make(int, 0) };
+        chan_send(out, r);
+        chan_recv(r.reply, NULL);
+        chan_free(r.reply);
+    }
+}
+
+TEST(clients_whose_replies_are_on_their_way_are_not_named) {
+    if (!HERE) return;
+    waitgroup clients = {0};
+    static atomic_bool enough;
+    atomic_store(&enough, false);
+    chan(struct request) queue = chan_make(struct request, 4);
+    for (int i = 0; i < 4; i++) CHECK_EQ(go(serves, queue), 0);
+    for (int i = 0; i < 16; i++) CHECK_EQ(wg_go(&clients, is_a_client, queue, &enough), 0);
+    for (long i = 0; i < test_rounds(40); i++) {
+        char *text = leaks_text();
+        CHECK(leaks == 0 || leaks == -EAGAIN);
+        CHECK_STR(text, "");
+        free(text);
+    }
+    atomic_store(&enough, true);
+    wg_wait(&clients);
+    chan_close(queue);
+    CHECK_EQ(chanrt_shutdown(LATE), 0);
+    chan_free(queue);
+}
+
 TEST(without_a_runtime_nobody_is_leaked) {
     CHECK_EQ(chanrt_leaks(NULL), HERE ? 0 : -ENOSYS);
     CHECK_EQ(chanrt_leaks(stderr), HERE ? 0 : -ENOSYS);
