@@ -3203,6 +3203,13 @@ CHANRT__SWAP void chanrt__ctx_swap(struct chanrt__ctx *from, const struct chanrt
 #else
 #define CHANRT__LANDING
 #endif
+#if defined(__AVX512F__)
+#define CHANRT__VECTORS                                                                        \
+    "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25",  \
+    "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3", "k4", "k5", "k6", "k7",
+#else
+#define CHANRT__VECTORS
+#endif
     __asm__ volatile("leaq  1f(%%rip), %%rax\n\t"
                      "movq  %%rax, 16(%%rdi)\n\t"  // from->pc: the label below
                      "movq  %%rbp, 8(%%rdi)\n\t"   // from->fp
@@ -3215,7 +3222,9 @@ CHANRT__SWAP void chanrt__ctx_swap(struct chanrt__ctx *from, const struct chanrt
                      : "+D"(from), "+S"(to), "+d"(word)
                      :
                      : "rax", "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
-                       "memory", "cc");
+                       "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
+                       "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15",
+                       CHANRT__VECTORS "memory", "cc");
 #elif defined(__aarch64__)
     register struct chanrt__ctx *x0 __asm__("x0") = from;
     register const struct chanrt__ctx *x1 __asm__("x1") = to;
@@ -3235,13 +3244,17 @@ CHANRT__SWAP void chanrt__ctx_swap(struct chanrt__ctx *from, const struct chanrt
                      :
                      : "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14",
                        "x15", "x16", "x17", "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26",
-                       "x27", "x28", "x30", "d8", "d9", "d10", "d11", "d12", "d13", "d14", "d15",
-                       "memory", "cc");
+                       "x27", "x28", "x30", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8",
+                       "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19",
+                       "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30",
+                       "v31", "memory", "cc");
     (void)x0, (void)x1, (void)x2;
 #elif defined(__riscv)
 #if defined(__riscv_flen)
 #define CHANRT__FLOATS                                                                         \
-    "fs0", "fs1", "fs2", "fs3", "fs4", "fs5", "fs6", "fs7", "fs8", "fs9", "fs10", "fs11",
+    "fs0", "fs1", "fs2", "fs3", "fs4", "fs5", "fs6", "fs7", "fs8", "fs9", "fs10", "fs11",      \
+    "ft0", "ft1", "ft2", "ft3", "ft4", "ft5", "ft6", "ft7", "ft8", "ft9", "ft10", "ft11",      \
+    "fa0", "fa1", "fa2", "fa3", "fa4", "fa5", "fa6", "fa7",
 #else
 #define CHANRT__FLOATS
 #endif
