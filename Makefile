@@ -18,6 +18,7 @@ LIBS  ?= -lcmocka
 WARN  ?= -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wundef -Werror
 ALL    = $(OPT) $(WARN) -pthread -I. -Itests $(FLAGS)
 BUILD  = @mkdir -p $(@D) && $(CC) $(STD) $(ALL)
+NAMED  = @[ ! -e $@.exe ] || ln -f $@.exe $@    # what MinGW's gcc makes of -o $@
 NEED   = @CC="$(CC)" tests/tools/need.sh
 
 export PREFIX DESTDIR B CC STD STDXX OPT FLAGS LIBS WARN SECS SEED
@@ -157,11 +158,14 @@ $(B)/history/%: tests/history/%.c tests/impl.c $(B)/main.o $(wildcard tests/hist
 	$(BUILD) -o $@ $< $(B)/main.o $(LIBS)
 $(B)/spec/%: tests/spec/%.c $(IMPL) $(B)/main.o $(FRAME)
 	$(BUILD) -o $@ $(filter %.c %.o,$^) $(LIBS)
+	$(NAMED)
 $(B)/stress/%: tests/stress/%.c $(B)/impl.o $(FRAME)
 	$(BUILD) -o $@ $(filter %.c %.o,$^) -lm
 $(B)/config/%: tests/config/%.cc $(B)/impl.o chanrt.h
 	@mkdir -p $(@D) && $(CXX) $(STDXX) $(filter-out -std=%,$(ALL)) -o $@ $< $(B)/impl.o
+	$(NAMED)
 $(B)/config/%: $$(wildcard tests/config/$$*.c tests/config/$$*/*.[ch]) chanrt.h
 	$(BUILD) -o $@ $(filter %.c,$^)
+	$(NAMED)
 $(B)/examples/%: $$(wildcard examples/$$*.c examples/$$*/*.[ch]) chanrt.h
 	$(BUILD) -o $@ $(filter %.c,$^) -lm

@@ -100,6 +100,9 @@
 #include <string.h>
 #include <sys/types.h>
 #ifdef __cplusplus
+#ifdef _WIN32
+#include <cxxabi.h>
+#endif
 #include <exception>
 #include <new>
 #include <type_traits>
@@ -111,8 +114,8 @@
 #elif defined(CHANRT_IMPLEMENTATION) && defined(__TINYC__)
 #error "chanrt.h: compile the file with CHANRT_IMPLEMENTATION with gcc or clang; tcc may include \
 the rest"
-#elif defined(_WIN32)
-#error "chanrt.h needs POSIX threads, mmap and signals: on Windows use WSL or Cygwin"
+#elif defined(_WIN32) && !defined(__x86_64__)
+#error "chanrt.h: on Windows for x86-64 only (MinGW-w64's gcc with posix threads); else WSL, Cygwin"
 #endif
 
 #ifndef CHANRT_DEBUG
@@ -1415,6 +1418,8 @@ CHANRT_API void chanrt_x_group_end(void *g, int result);
 // many at a time; what makes it ready wakes all of them, and each looks again. Close descriptors
 // with chanrt_io_close: after close(2) whoever waits goes on waiting, and when the number comes
 // again the first wait on it can take 50 ms longer, once in the life of the process.
+// Windows: nothing here but chanrt_task_blocking and chanrt_io_resolve. The other calls give
+// ENOSYS, chanrt_chan_signal NULL.
 enum { CHANRT_IO_READ = 1, CHANRT_IO_WRITE = 2 };
 struct sockaddr;
 struct addrinfo;
@@ -1530,8 +1535,17 @@ CHANRT_API int chanrt_x_io_resolve(chanrt_x_resolver *fn, int again, const char 
 // It converts to chan(T) and its views; get() is the channel for chan_select and the like.
 // Methods return what their functions do; `for (T v : ch)` receives until closed.
 
+#ifdef _WIN32 // where no name is weak, the runtime is told where exceptions are kept
+extern "C" void *(*chanrt_x_exceptions)(void);
+#endif
+
 namespace chanrt {
 namespace x {
+
+#ifdef _WIN32
+__attribute__((unused)) static const bool told =
+    (chanrt_x_exceptions = []() -> void * { return abi::__cxa_get_globals(); }, true);
+#endif
 
 template <class C> struct view_of { static constexpr bool sends = false, receives = false; };
 template <class T> struct view_of<T (**)(struct chanrt_x_tag *)> {
@@ -1620,10 +1634,10 @@ int spawn(const chanrt_x_site *site, const chanrt_x_how *how, Call &&call, std::
 }
 template <class Call>
 int spawn(const chanrt_x_site *site, const chanrt_x_how *how, Call &&call, std::false_type) {
-    Call *far = new (std::nothrow) Call(std::move(call));
-    if (far == nullptr) return ENOMEM;
-    int err = chanrt_x_spawn(site, how, enter_far<Call>, &far, sizeof far, alignof(Call *));
-    if (err != 0) delete far;
+    Call *moved = new (std::nothrow) Call(std::move(call));
+    if (moved == nullptr) return ENOMEM;
+    int err = chanrt_x_spawn(site, how, enter_far<Call>, &moved, sizeof moved, alignof(Call *));
+    if (err != 0) delete moved;
     return err;
 }
 
@@ -1866,19 +1880,28 @@ using chanrt::chanrt_x_go_err;
 //   uses    nothing
 //------------------------------------------------------------------------------
 
+#if defined(_WIN32)
+#define CHANRT__WINDOWS 1 // with MinGW's libc and pthreads, and a few calls of its own in >>os
+#else
+#define CHANRT__WINDOWS 0
+#endif
+#define CHANRT__DESCRIPTORS !CHANRT__WINDOWS // and signals: else the calls give ENOSYS
+
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#if !CHANRT__WINDOWS
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#endif
 
 #if !defined(CHANRT_LINUX) && defined(__linux__)
 #define CHANRT_LINUX 1
@@ -2011,7 +2034,7 @@ and compile with -DCHANRT_UCONTEXT=1"
 #endif
 // The post-switch store is made by C code where the switch is not ours to extend.
 #define CHANRT__COMMIT_IN_C (CHANRT_UCONTEXT || CHANRT__ASAN || CHANRT__TSAN)
-#if CHANRT__COMMIT_IN_C || CHANRT__FIBERS
+#if CHANRT__COMMIT_IN_C || CHANRT__FIBERS || CHANRT__WINDOWS
 #define CHANRT__SWAP CHANRT__NOINLINE static // what a sanitizer leaves out must be a function
 #else
 #define CHANRT__SWAP CHANRT__INLINE
@@ -2028,6 +2051,11 @@ and compile with -DCHANRT_UCONTEXT=1"
 #define CHANRT__LIKELY(x) __builtin_expect(!!(x), 1)
 #define CHANRT__UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define CHANRT__ALIGNED(n) __attribute__((aligned(n)))
+#if CHANRT__WINDOWS
+#define CHANRT__PRINTF gnu_printf // MinGW's own stdio
+#else
+#define CHANRT__PRINTF printf
+#endif
 
 // What strict ISO C modes hide when another header came first.
 #if !defined(MAP_ANONYMOUS) && defined(__linux__)
@@ -2114,7 +2142,7 @@ static void chanrt__fail_say_seed(void) {
 }
 
 // One line on stderr that does not stop anything.
-__attribute__((format(printf, 1, 2)))
+__attribute__((format(CHANRT__PRINTF, 1, 2)))
 static void chanrt__fail_say(const char *format, ...) {
     char line[512];
     va_list args;
@@ -2125,7 +2153,7 @@ static void chanrt__fail_say(const char *format, ...) {
 }
 
 // The caller broke a rule for which the contract has no error code.
-__attribute__((format(printf, 1, 2), noreturn))
+__attribute__((format(CHANRT__PRINTF, 1, 2), noreturn))
 static void chanrt__fail_stop(const char *format, ...) {
     va_list args;
     va_start(args, format);
@@ -2422,7 +2450,11 @@ static int chanrt__os_cpus(void) {
         n += __builtin_popcountl(mask[i]);
     if (n > 0) return n;
 #endif
+#if CHANRT__WINDOWS
+    long online = pthread_num_processors_np();
+#else
     long online = sysconf(_SC_NPROCESSORS_ONLN);
+#endif
     return online > 0 && online <= INT_MAX ? (int)online : 1;
 }
 
@@ -2550,11 +2582,18 @@ struct chanrt__os_exceptions {
 };
 #if defined(__ELF__)
 struct chanrt__os_exceptions *__cxa_get_globals(void) __attribute__((weak));
+#elif CHANRT__WINDOWS
+CHANRT_API void *(*chanrt_x_exceptions)(void); // set by files in C++ (>>api-cxx)
+#ifndef CHANRT_STATIC
+void *(*chanrt_x_exceptions)(void);
+#endif
 #endif
 
 static struct chanrt__os_exceptions *chanrt__os_exceptions(void) {
 #if defined(__ELF__)
     if (__cxa_get_globals) return __cxa_get_globals();
+#elif CHANRT__WINDOWS
+    if (chanrt_x_exceptions) return (struct chanrt__os_exceptions *)chanrt_x_exceptions();
 #endif
     return NULL;
 }
@@ -2706,6 +2745,76 @@ static bool chanrt__os_thread_look(int number, int64_t *time, bool *asleep) {
 
 typedef void chanrt__os_handler(int sig, void *info, void *context);
 
+#if CHANRT__WINDOWS
+// --- Windows, in place of all that follows up to the guards. There are no signals. An access to a
+// guard page ends the process: a handler would run on the very stack that has none left.
+
+static void chanrt__os_catch_faults(chanrt__os_handler *fn) { (void)fn; }
+static void chanrt__os_release_faults(void) {}
+static void chanrt__os_pass_fault(int sig, void *info, void *context) {
+    (void)sig, (void)info, (void)context;
+}
+static const char *chanrt__os_fault_address(const void *info) { return (const char *)info; }
+static void chanrt__os_set_altstack(void *low, size_t size) { (void)low, (void)size; }
+static void chanrt__os_tell(const char *text, size_t n) { (void)text, (void)n; }
+static int chanrt__os_signal_named(const char *text) { return (void)text, 0; }
+
+// The bell has a word where others have a pipe.
+static uint32_t chanrt__os_bell;
+
+static bool chanrt__os_bell_open(void) {
+    chanrt__atom_store(&chanrt__os_bell, 0);
+    return true;
+}
+static void chanrt__os_ring(int sig, void *info, void *context) {
+    (void)sig, (void)info, (void)context;
+    chanrt__atom_store(&chanrt__os_bell, 1);
+    chanrt__os_wake(&chanrt__os_bell);
+}
+static int chanrt__os_bell_wait(int ms) {
+    chanrt__os_sleep(&chanrt__os_bell, 0, chanrt__os_deadline(ms * CHANRT_MILLISECOND));
+    return 0;
+}
+static void chanrt__os_bell_hang(int sig) { (void)sig; }
+static void chanrt__os_bell_take(int sig) { (void)sig; }
+static void chanrt__os_bell_close(void) {}
+static void chanrt__os_unblock(int sig) { (void)sig; }
+
+// The same declarations as in windows.h, which a program may or may not have included.
+#define CHANRT__IMPORT __declspec(dllimport)
+CHANRT__IMPORT void *__stdcall VirtualAlloc(void *, size_t, unsigned long, unsigned long);
+CHANRT__IMPORT int __stdcall VirtualFree(void *, size_t, unsigned long);
+CHANRT__IMPORT int __stdcall VirtualProtect(void *, size_t, unsigned long, unsigned long *);
+CHANRT__IMPORT void *__stdcall GetCurrentProcess(void);
+CHANRT__IMPORT int __stdcall ReadProcessMemory(void *, const void *, void *, size_t, size_t *);
+
+static size_t chanrt__os_peek(void *to, const void *from, size_t n) {
+    size_t got = 0;
+    ReadProcessMemory(GetCurrentProcess(), from, to, n, &got);
+    return got;
+}
+
+static size_t chanrt__os_page(void) { return 4096; }
+
+// Memory only where touched, too; but all of it counts as promised, to the system's commit limit.
+static void *chanrt__os_map(size_t size) {
+    enum { RESERVE_AND_COMMIT = 0x3000, READWRITE = 4 };
+    if (CHANRT__FAULT(mmap)) return NULL;
+    return VirtualAlloc(NULL, size, RESERVE_AND_COMMIT, READWRITE);
+}
+
+static void chanrt__os_unmap(void *p, size_t size) {
+    enum { RELEASE = 0x8000 };
+    (void)size;
+    VirtualFree(p, 0, RELEASE);
+}
+
+static inline bool chanrt__os_forbid(void *p, size_t size) {
+    enum { NOACCESS = 1 };
+    unsigned long old;
+    return VirtualProtect(p, size, NOACCESS, &old) != 0;
+}
+#else // not Windows
 #if CHANRT__LINUX
 // libc's own struct sigaction and stack_t, which strict modes hide.
 struct chanrt__os_sigaction {
@@ -2801,6 +2910,11 @@ static void chanrt__os_set_altstack(void *low, size_t size) {
     if (sigaltstack(NULL, &old) == 0 && (old.ss_flags & SS_DISABLE)) sigaltstack(&now, NULL);
 }
 #endif
+
+// Writes to stderr from a handler.
+static inline void chanrt__os_tell(const char *text, size_t n) {
+    if (write(2, text, n) < 0) (void)0; // nobody listens
+}
 
 // --- signals that the program wants to know of
 
@@ -2969,6 +3083,11 @@ static void chanrt__os_unmap(void *p, size_t size) {
     munmap(p, size);
 }
 
+static inline bool chanrt__os_forbid(void *p, size_t size) {
+    return mprotect(p, size, PROT_NONE) == 0;
+}
+#endif // Windows
+
 // What is mapped where, lowest first, for those who look at all of memory (>>leaks).
 struct chanrt__os_mapping {
     uintptr_t low, high;
@@ -3031,6 +3150,13 @@ static bool chanrt__os_each_stack(void (*visit)(uintptr_t sp, bool main, void *)
 
 // Which of up to 512 pages from low on are there at all; those that were never touched hold nothing
 // and are not to be read. False: not known, look at all of them.
+#if CHANRT__WINDOWS
+static bool chanrt__os_touched(int map, uintptr_t low, size_t pages, uint64_t *bits) {
+    (void)map, (void)low, (void)pages, (void)bits;
+    return false;
+}
+static int chanrt__os_touched_open(void) { return -1; }
+#else
 static bool chanrt__os_touched(int map, uintptr_t low, size_t pages, uint64_t *bits) {
     off_t at = (off_t)(low / chanrt__os_page() * sizeof *bits);
     size_t bytes = pages * sizeof *bits;
@@ -3040,11 +3166,12 @@ static bool chanrt__os_touched(int map, uintptr_t low, size_t pages, uint64_t *b
 static int chanrt__os_touched_open(void) {
     return CHANRT__LINUX ? open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC) : -1;
 }
+#endif
 
 #if defined(__GLIBC__) && defined(__LP64__)
 // Whether what glibc's malloc writes between blocks says that p is the start of one that reaches
 // beyond `at`; the next two must look like blocks, too.
-static bool chanrt__os_is_block(uintptr_t p, uintptr_t at) {
+__attribute__((unused)) static bool chanrt__os_is_block(uintptr_t p, uintptr_t at) {
     uintptr_t head = p - 2 * sizeof(size_t);
     for (int i = 0; i < 3; i++) {
         size_t word[2]; // what the one before may use, and the size with three flags
@@ -3130,10 +3257,11 @@ static bool chanrt__os_guard_by_advice(char *first, size_t size, size_t stride, 
 static uint32_t chanrt__os_guards_protected;
 
 static bool chanrt__os_guard_by_mprotect(char *first, size_t size, size_t stride, int n) {
-    enum { MOST = 24000 }; // of the 65530 that vm.max_map_count allows by default, two each
+    // Of the 65530 that vm.max_map_count allows by default, two each. Windows has no such limit.
+    enum { MOST = CHANRT__WINDOWS ? INT_MAX : 24000 };
     for (int i = 0; i < n; i++) {
         if (chanrt__atom_add(&chanrt__os_guards_protected, 1) >= MOST || CHANRT__FAULT(mprotect) ||
-            mprotect(first + (size_t)i * stride, size, PROT_NONE) != 0)
+            !chanrt__os_forbid(first + (size_t)i * stride, size))
             return false;
     }
     return true;
@@ -3186,6 +3314,10 @@ struct chanrt__ctx {
 // not a return: the return predictor would be wrong each time. Inlined, so that only what is in
 // use is kept; whoever switches is not (CHANRT__NOINLINE).
 #if !CHANRT_UCONTEXT
+#if CHANRT__WINDOWS // into the thread's record
+#define CHANRT__ON_STACK \
+    "popq %%gs:0x1478\n\tpopq %%gs:0x10\n\tpopq %%gs:0x8\n\tpopq %%gs:0x0\n\t"
+#endif
 #if CHANRT__TSAN
 __attribute__((no_sanitize("thread")))
 #endif
@@ -3197,7 +3329,32 @@ CHANRT__SWAP void chanrt__ctx_swap(struct chanrt__ctx *from, const struct chanrt
 #if CHANRT__FIBERS // the last call before the jump, or frames get mixed up
     __tsan_switch_to_fiber(to->fiber, CHANRT_TSAN_USER ? __tsan_switch_to_fiber_no_sync : 0);
 #endif
-#if defined(__x86_64__)
+#if CHANRT__WINDOWS
+    // A function of its own, which keeps what Windows wants kept. What exceptions, longjmp and
+    // stack probes go by stands in the thread's record: where the stack lies (base, limit, end)
+    // and the innermost handler (used by Wine). It stays on the stack that is left, and comes
+    // from the one gone to.
+    register uint32_t *r8 __asm__("r8") = word;
+    __asm__ volatile("pushq %%gs:0x0\n\t"
+                     "pushq %%gs:0x8\n\t"
+                     "pushq %%gs:0x10\n\t"
+                     "pushq %%gs:0x1478\n\t"
+                     "leaq  1f(%%rip), %%rax\n\t"
+                     "movq  %%rax, 16(%%rcx)\n\t"
+                     "movq  %%rbp, 8(%%rcx)\n\t"
+                     "movq  %%rsp, 0(%%rcx)\n\t"
+                     "movq  0(%%rdx), %%rsp\n\t"
+                     "movq  8(%%rdx), %%rbp\n\t"
+                     CHANRT__ON_STACK
+                     "movl  $0, (%%r8)\n\t"      // [lock] publish
+                     "jmp   *16(%%rdx)\n\t"
+                     "1:"
+                     : "+c"(from), "+d"(to), "+r"(r8)
+                     :
+                     : "rax", "rbx", "rsi", "rdi", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+                       "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
+                       "xmm15", "memory", "cc");
+#elif defined(__x86_64__)
 #if defined(__CET__)
 #define CHANRT__LANDING "endbr64\n\t"
 #else
@@ -3339,7 +3496,7 @@ static inline void chanrt__ctx_switch(struct chanrt__ctx *from, struct chanrt__c
 // addresses of the task that ran before. All of them went through here, so within parking code
 // it is right, but the way out leads to each program's own place (tests/bench: pingpong_two).
 typedef int chanrt__ctx_parking(void *, void *, void *, int);
-#if defined(__x86_64__) && !CHANRT__COMMIT_IN_C
+#if defined(__x86_64__) && !CHANRT__COMMIT_IN_C && !CHANRT__WINDOWS
 #if defined(__CET__)
 #define CHANRT__JUMP "notrack jmp *%rcx"
 #else
@@ -3374,8 +3531,17 @@ static void chanrt__ctx_init(struct chanrt__ctx *ctx, char *low, char *top, void
     makecontext(ctx->uc, entry, 0);
 #else
     uintptr_t *sp = (uintptr_t *)((uintptr_t)top & ~(uintptr_t)15);
+#if CHANRT__WINDOWS
+    sp -= 4; // the caller's room for arguments
+#endif
 #if defined(__x86_64__)
     *--sp = 0; // as after a call, with a return address that ends the backtrace
+#endif
+#if CHANRT__WINDOWS
+    *--sp = UINTPTR_MAX; // what the switch takes from here: no handler; base, limit, end
+    *--sp = (uintptr_t)top;
+    *--sp = (uintptr_t)low;
+    *--sp = (uintptr_t)low;
 #endif
     ctx->sp = sp;
     ctx->fp = NULL;
@@ -3411,6 +3577,9 @@ static void chanrt__ctx_restart(struct chanrt__ctx *ctx, char *low, char *top,
     chanrt__ctx_init(ctx, low, top, entry);
 #if CHANRT_UCONTEXT
     setcontext(ctx->uc);
+#elif CHANRT__WINDOWS
+    __asm__ volatile("movq %0, %%rsp\n\txorl %%ebp, %%ebp\n\t" CHANRT__ON_STACK "jmp *%1"
+                     : : "a"(ctx->sp), "d"(ctx->pc) : "memory");
 #elif defined(__x86_64__)
     __asm__ volatile("movq %0, %%rsp\n\txorl %%ebp, %%ebp\n\tjmp *%1"
                      : : "a"(ctx->sp), "d"(ctx->pc) : "memory");
@@ -3825,7 +3994,7 @@ static void chanrt__poll_kick(void) {
     errno = kept;
 }
 
-static void chanrt__poll_drain(void) {
+__attribute__((unused)) static void chanrt__poll_drain(void) {
     uint64_t word;
     ssize_t n;
     do n = read(chanrt__poll.kick[0], &word, sizeof word);
@@ -3926,6 +4095,18 @@ static int chanrt__poll_look(struct chanrt__poll_event *out, int64_t until) {
     }
     errno = kept;
     return count;
+}
+#elif !CHANRT__DESCRIPTORS
+// Nothing can be watched.
+static int chanrt__poll_open_os(void) { return ENOSYS; }
+static int chanrt__poll_register_locked(struct chanrt__source *s, uint32_t directions) {
+    (void)s, (void)directions;
+    return ENOSYS;
+}
+static void chanrt__poll_forget_locked(struct chanrt__source *s) { (void)s; }
+static int chanrt__poll_look(struct chanrt__poll_event *out, int64_t until) {
+    (void)out, (void)until;
+    return 0;
 }
 #else
 // poll(2): the interest of a source lasts until its next event, and the array is made anew for
@@ -6796,8 +6977,7 @@ static void chanrt__sched_on_fault(int sig, void *info, void *context) {
                          "its stack has %zu bytes\n",
                          (unsigned long long)t->a_id, t->a_name, t->a_site->file, t->a_site->line,
                          chanrt__stack_size(t->stack->class));
-        if (n > 0 && write(2, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1) < 0)
-            (void)0; // nobody listens
+        if (n > 0) chanrt__os_tell(line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
     }
     chanrt__os_pass_fault(sig, info, context);
 }
@@ -6871,6 +7051,7 @@ static bool chanrt__sched_alloc_workers(int count) {
 
 // In a child that fork left without workers: its one thread goes on as an ordinary one, whatever
 // it was, and exec is all that may follow.
+__attribute__((unused)) // by libcs without fork: pthread_atfork is a macro then
 static void chanrt__sched_in_child(void) {
     chanrt__os_self()->worker = NULL;
     chanrt__atom_store(&chanrt__pool.a_forked, 1);
@@ -8490,6 +8671,7 @@ static void chanrt__fd_shutdown(void) {
 // To be called before a look at the descriptor that may lead to a wait (F1). 0 or an error.
 static int chanrt__fd_begin(struct chanrt__fd_look *look, int fd) {
     int err = 0;
+    if (!CHANRT__DESCRIPTORS) return ENOSYS;
     look->d = chanrt__fd_get(fd, &err);
     if (look->d == NULL) return err;
     look->edges[0] = chanrt__atom_load_acq(&look->d->source.a_edges[0]); // [edge]
@@ -8534,6 +8716,7 @@ static int chanrt__fd_check_locked(const struct chanrt__fd_look *look, int event
 
 // 1: ready, 0: not, or minus errno.
 CHANRT__NOINLINE static int chanrt__fd_ready(int fd, int events) {
+#if CHANRT__DESCRIPTORS
     struct pollfd p = { fd, (short)((events & CHANRT_IO_READ ? POLLIN | POLLPRI : 0) |
                                     (events & CHANRT_IO_WRITE ? POLLOUT : 0)), 0 };
     int n;
@@ -8541,6 +8724,10 @@ CHANRT__NOINLINE static int chanrt__fd_ready(int fd, int events) {
     while (n < 0 && errno == EINTR);
     if (n < 0) return -errno;
     return p.revents & POLLNVAL ? -EBADF : p.revents != 0;
+#else
+    (void)fd, (void)events;
+    return -ENOSYS;
+#endif
 }
 
 // Waits for a descriptor found not ready after `look` was begun. Returns 0: look again;
@@ -10700,6 +10887,7 @@ enum {
     CHANRT__IO_TURN = 16       // calls: some 100 us
 };
 
+#if CHANRT__DESCRIPTORS
 _Static_assert(__builtin_types_compatible_p(chanrt_socklen, socklen_t), "struct sockaddr's length");
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0
@@ -10839,6 +11027,22 @@ static ssize_t chanrt__io_try(struct chanrt__io_call *c, struct chanrt__fd *d) {
     }
 }
 
+static void chanrt__io_on_helper(void *arg) {
+    struct chanrt__io_call *c = (struct chanrt__io_call *)arg;
+    c->result = chanrt__io_move(c, c->n);
+}
+#else
+static ssize_t chanrt__io_try(struct chanrt__io_call *c, struct chanrt__fd *d) {
+    (void)c, (void)d;
+    return -ENOSYS;
+}
+
+static void chanrt__io_on_helper(void *arg) { (void)arg; }
+static void chanrt__io_note(const struct chanrt__fd_look *look, int fd, bool emptied) {
+    (void)look, (void)fd, (void)emptied;
+}
+#endif
+
 // Closing under somebody who reads is what chanrt_io_close is for. For TSan, which takes it for a
 // race, each use of a descriptor comes before its close.
 static inline void chanrt__io_order(struct chanrt__fd *d, bool closing) {
@@ -10848,11 +11052,6 @@ static inline void chanrt__io_order(struct chanrt__fd *d, bool closing) {
 #else
     (void)d, (void)closing;
 #endif
-}
-
-static void chanrt__io_on_helper(void *arg) {
-    struct chanrt__io_call *c = (struct chanrt__io_call *)arg;
-    c->result = chanrt__io_move(c, c->n);
 }
 
 // An attempt that cannot be waited for by the poller.
@@ -10984,6 +11183,7 @@ CHANRT_API int chanrt_io_wait(int fd, int events, int64_t timeout) {
 CHANRT_API int chanrt_io_close(int fd) {
     int err = 0, kept = *chanrt_x_errno();
     chanrt__sched_point();
+    if (!CHANRT__DESCRIPTORS) return ENOSYS;
     struct chanrt__fd *d = chanrt__fd_get(fd, &err);
     if (d != NULL) chanrt__fd_cancel(d);
     chanrt__io_order(d, true);
@@ -11030,6 +11230,7 @@ CHANRT_API int chanrt_x_io_resolve(chanrt_x_resolver *fn, int again, const char 
 //   tests   unit/io.c spec/signals.c
 //------------------------------------------------------------------------------
 
+#if CHANRT__DESCRIPTORS
 enum { CHANRT__SIGNAL_MOST = 64, CHANRT__SIGNAL_ROOM = 8 };
 
 struct chanrt__signal_channel {
@@ -11210,6 +11411,10 @@ static void chanrt__signal_shutdown(void) {
     chanrt__signal_close_locked();
     pthread_mutex_unlock(&chanrt__signals.mutex);
 }
+#else
+CHANRT_API chanrt_chan_receiver(int) chanrt_chan_signal(int sig) { return (void)sig, NULL; }
+static void chanrt__signal_shutdown(void) {}
+#endif
 
 //------------------------------------------------------------------------------
 // >>inside    Looking at a running program.

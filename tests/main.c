@@ -10,16 +10,21 @@
 #define CHANRT_KEEP_ERRNO
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <setjmp.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <unistd.h>
+#ifdef _WIN32
+#define PRINTF gnu_printf
+#else
+#define PRINTF printf
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
+#endif
 #include "test.h"
 #include <cmocka.h>
 
@@ -75,7 +80,7 @@ void test_abort(void) {
 //------------------------------------------------------------------------------
 // Checks: one write each, so that lines of different threads do not mix.
 
-__attribute__((format(printf, 3, 4)))
+__attribute__((format(PRINTF, 3, 4)))
 static void note_failure(const char *file, int line, const char *format, ...) {
     if (atomic_fetch_add(&failures, 1) >= SHOWN_FAILURES) return;
     char text[1024];
@@ -86,7 +91,7 @@ static void note_failure(const char *file, int line, const char *format, ...) {
     va_end(args);
     if (at > (int)sizeof text - 2) at = (int)sizeof text - 2;
     text[at++] = '\n';
-    if (write(STDERR_FILENO, text, (size_t)at) < 0) return;
+    if (write(STDERR_FILENO, text, (unsigned)at) < 0) return;
 }
 
 bool test_check(bool held, const char *what, const char *file, int line) {
@@ -111,6 +116,23 @@ bool test_check_str(const char *a, const char *b, const char *what, const char *
 //------------------------------------------------------------------------------
 // Child programs.
 
+#ifdef _WIN32
+// Here the command processor runs a child; the time limit is run.sh's. After abort a process ends
+// with 3, elsewhere by SIGABRT, 6.
+static char *self;
+
+struct test_child test_run_child(const char *name, int timeout_ms) {
+    char command[1024];
+    struct test_child r = { .out = calloc(1, 1 << 16) };
+    (void)timeout_ms;
+    snprintf(command, sizeof command, "\"\"%s\" --child %s 2>&1\"", self, name);
+    FILE *p = _popen(command, "r");
+    if (p != NULL) r.out[fread(r.out, 1, (1 << 16) - 1, p)] = 0;
+    r.status = p != NULL ? _pclose(p) : 127;
+    if (r.status == 3) r.status = 128 + 6;
+    return r;
+}
+#else
 static int64_t milliseconds(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -173,6 +195,8 @@ struct test_child test_run_child(const char *name, int timeout_ms) {
     return r;
 }
 
+#endif
+
 void test_child_free(struct test_child *r) {
     free(r->out);
     r->out = NULL;
@@ -180,8 +204,10 @@ void test_child_free(struct test_child *r) {
 
 static int run_child(const char *name) {
     in_child = true;
+#ifndef _WIN32
     prctl(PR_SET_PDEATHSIG, SIGKILL);      // outlives nobody
     setvbuf(stdout, NULL, _IOLBF, 0);
+#endif
     for (struct test_case *c = cases; c; c = c->next) {
         if (c->child == NULL || strcmp(c->name, name) != 0) continue;
         int status = c->child();
@@ -198,6 +224,9 @@ int __lsan_is_turned_off(void) { return in_child; }
 //------------------------------------------------------------------------------
 // Tests.
 
+#ifdef _WIN32
+#define watch(seconds) ((void)0)           // run.sh ends what hangs
+#else
 // A signal, not a thread: a thread of our own would keep the deadlock detector silent.
 // The dump may itself hang on a lock; then the second alarm, by default, ends the process.
 static void watchdog(int signo) {
@@ -208,19 +237,24 @@ static void watchdog(int signo) {
     _exit(124);
 }
 
+static void watch(unsigned seconds) {
+    struct sigaction bite = { .sa_handler = watchdog, .sa_flags = SA_NODEFER };
+    if (seconds != 0) sigaction(SIGALRM, &bite, NULL);
+    alarm(seconds);
+}
+#endif
+
 static void run_one(void **state) {
     struct test_case *c = running = *state;
     long live = test_alloc_live();
     atomic_store(&failures, 0);
     test_fail_alloc(0);
 
-    struct sigaction bite = { .sa_handler = watchdog, .sa_flags = SA_NODEFER };
-    sigaction(SIGALRM, &bite, NULL);
-    alarm(WATCHDOG_SECONDS * (SLOW ? 4 : 1));
+    watch(WATCHDOG_SECONDS * (SLOW ? 4 : 1));
     c->run();
     test_fail_alloc(0);
     CHECK_EQ(c->shutdown(2 * CHANRT_SECOND * (SLOW ? 5 : 1)), 0);
-    alarm(0);
+    watch(0);
 
     long leaked_blocks = test_alloc_live() - live;
     CHECK_EQ(leaked_blocks, 0);
@@ -229,7 +263,13 @@ static void run_one(void **state) {
 
 int main(int argc, char **argv) {
     if (argc == 3 && strcmp(argv[1], "--child") == 0) return run_child(argv[2]);
+#ifdef _WIN32
+    self = argv[0];
+    setvbuf(stdout, NULL, _IONBF, 0);      // it has no line buffers
+    _setmode(STDOUT_FILENO, _O_BINARY);    // lines that run.sh can read
+#else
     setvbuf(stdout, NULL, _IOLBF, 0);
+#endif
 
     struct CMUnitTest *tests = NULL;
     size_t count = 0;

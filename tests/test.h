@@ -92,12 +92,24 @@ extern int64_t test_unit;
 
 #define test_emulated() (getenv("TEST_RUNNER") != NULL)
 
+// How printf begins a pointer.
+#ifdef _WIN32
+#define POINTER "0000"
+#else
+#define POINTER "0x"
+#endif
+
 // Whether a child would be told of its deadlock: not by POSIX calls alone, nor in an emulator,
-// which has a thread of its own.
-#if defined CHANRT_LINUX && !CHANRT_LINUX
+// which has a thread of its own. And whether a dump sees what other stacks hold.
+#if defined _WIN32
 #define test_sees_deadlocks() false
+#define test_sees_stacks() true
+#elif defined CHANRT_LINUX && !CHANRT_LINUX
+#define test_sees_deadlocks() false
+#define test_sees_stacks() false
 #else
 #define test_sees_deadlocks() (!test_emulated())
+#define test_sees_stacks() (!test_emulated())
 #endif
 
 // The counting allocator of impl.c.

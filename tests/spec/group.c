@@ -319,13 +319,9 @@ TEST(a_dump_says_how_many_tasks_a_wait_is_for) {
     CHECK_EQ(wg_go(&wg, bring, &g, &m, 0), 0);
     crowd_task(&crowd, end_of, &g);
     until_blocked(5);
-    char *text = NULL, want[2][80];
-    size_t size = 0;
-    FILE *f = open_memstream(&text, &size);
-    chanrt_dump(f);
-    fclose(f);
+    char *text = dump_text(), want[2][80];
     // What another stack holds is read by the kernel, which POSIX calls alone cannot ask.
-    const char *running = test_sees_deadlocks() ? " (3 running)" : "";
+    const char *running = test_sees_stacks() ? " (3 running)" : "";
     snprintf(want[0], sizeof want[0], "[task group limit %p%s, ", (void *)&g, running);
     snprintf(want[1], sizeof want[1], "[task group wait %p%s, ", (void *)&g, running);
     if (!CHECK(strstr(text, want[0]) != NULL && strstr(text, want[1]) != NULL)) puts(text);

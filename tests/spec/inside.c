@@ -4,15 +4,6 @@
 static const int64_t LATE = 10 * CHANRT_SECOND;
 enum { PATIENCE = 20000 };
 
-__attribute__((noinline)) static char *dump_text(void) {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *f = open_memstream(&text, &size);
-    chanrt_dump(f);
-    fclose(f);
-    return text;
-}
-
 static bool shows(const char *text, const char *words) {
     if (strstr(text, words) != NULL) return true;
     fprintf(stderr, "no '%s' in:\n%s\n", words, text);

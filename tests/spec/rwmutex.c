@@ -430,7 +430,7 @@ CHILD(shutdown_with_waiters) {
 TEST(a_shutdown_reclaims_those_who_wait) {
     struct test_child r = test_run_child("shutdown_with_waiters", 20000);
     if (!CHECK_EQ(r.status, 7)) fprintf(stderr, "%s\n", r.out);
-    CHECK(strstr(r.out, "sync.RWMutex.Lock 0x") != NULL);
-    CHECK(strstr(r.out, "sync.RWMutex.RLock 0x") != NULL);
+    CHECK(strstr(r.out, "sync.RWMutex.Lock " POINTER) != NULL);
+    CHECK(strstr(r.out, "sync.RWMutex.RLock " POINTER) != NULL);
     test_child_free(&r);
 }

@@ -6,9 +6,11 @@
 #include "test.h"
 #include <pthread.h>
 #include <sched.h>
+#ifndef _WIN32
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#endif
 
 // A body that a task and a thread can both run; p points to what it works on.
 #define PARTY(name, type, p)                                                               \
@@ -30,10 +32,50 @@ enum { CROWD_THREADS = 16 };
 // The system's numbers of the threads that are parties now.
 static atomic_int party_threads[2 * CROWD_THREADS];
 
+#ifdef _WIN32
+// What others hear from the system the runtime is asked for: only threads blocked for ever count
+// as asleep. Nobody is stalled, or sent to a processor.
+enum { POSIX = 0 };
+typedef int cpu_set_t;
+static inline int thread_number(void) { return 1; }
+static inline cpu_set_t apart(pthread_t other) { return (void)other, 0; }
+static inline void set_free(cpu_set_t all) { (void)all; }
+static inline void stall(pthread_t thread) { (void)thread; }
+
+static inline int threads_asleep(void) {
+    chanrt_statistics s;
+    chanrt_stats(&s);
+    return (int)s.threads_blocked;
+}
+
+__attribute__((noinline, unused)) static char *dump_text(void) {
+    FILE *f = tmpfile();
+    chanrt_dump(f);
+    size_t size = (size_t)ftell(f);
+    char *text = calloc(1, size + 1);
+    rewind(f);
+    text[fread(text, 1, size, f)] = 0;
+    fclose(f);
+    return text;
+}
+#else
+enum { POSIX = 1 };
+static inline int thread_number(void) { return (int)syscall(SYS_gettid); }
+
+__attribute__((noinline, unused)) static char *dump_text(void) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+    chanrt_dump(f);
+    fclose(f);
+    return text;
+}
+#endif
+
 static inline atomic_int *thread_begins(void) {
     for (size_t i = 0;; i = (i + 1) % (2 * CROWD_THREADS)) {
         int none = 0;
-        int self = (int)syscall(SYS_gettid);
+        int self = thread_number();
         if (atomic_compare_exchange_strong(&party_threads[i], &none, self))
             return &party_threads[i];
     }
@@ -68,11 +110,7 @@ static inline void crowd_join(struct crowd *c) {
 
 // How many tasks the runtime says wait for somebody else.
 static inline int tasks_blocked(void) {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *f = open_memstream(&text, &size);
-    chanrt_dump(f);
-    fclose(f);
+    char *text = dump_text();
     int n = 0;
     for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
         bool one = strncmp(line, "task ", 5) == 0, many = line[0] >= '1' && line[0] <= '9';
@@ -84,6 +122,7 @@ static inline int tasks_blocked(void) {
     return n;
 }
 
+#ifndef _WIN32
 // How many of the party threads sleep: in what they do here, that is in the runtime.
 static inline int threads_asleep(void) {
     int n = 0;
@@ -97,6 +136,7 @@ static inline int threads_asleep(void) {
     }
     return n;
 }
+#endif
 
 // Returns once n parties are blocked. No channel could tell: a party that is about to block
 // cannot say that it has. Seen twice, because a thread may sleep for a moment elsewhere.
@@ -133,6 +173,7 @@ static inline void meet(atomic_int *gate, int generation) {
     }
 }
 
+#ifndef _WIN32
 // Puts the calling thread and another one on two CPUs, for races that need both to run at
 // once: on a busy machine the system likes to keep a pair that meets often on one. Yields
 // what set_free needs.
@@ -154,6 +195,7 @@ static inline cpu_set_t apart(pthread_t other) {
 static inline void set_free(cpu_set_t all) {
     pthread_setaffinity_np(pthread_self(), sizeof all, &all);
 }
+#endif
 
 // Stalls: stall(thread) stops another thread wherever it is just then, between two loads of a
 // fast path as well as anywhere else, until unstall() or until stall_limit is over (it may
@@ -189,6 +231,7 @@ static inline void stall_here(int signo) {
     errno = err;
 }
 
+#ifndef _WIN32
 static inline void stall(pthread_t thread) {
     static bool ready;
     struct sigaction act = { .sa_handler = stall_here, .sa_flags = SA_RESTART };
@@ -199,6 +242,7 @@ static inline void stall(pthread_t thread) {
     if (pthread_kill(thread, SIGUSR2) != 0) return;
     while (atomic_load(&stalled) != STALL_BEGUN && chanrt_now() < end) continue;
 }
+#endif
 
 static inline void unstall(void) { atomic_store(&stalled, STALL_OFF); }
 

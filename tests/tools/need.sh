@@ -27,6 +27,8 @@ for thing; do
                 done ;;
     compilers)  for c in gcc-11 g++-11 clang-13 clang-15 clang-16 clang-19; do program $c $c; done
                 program x86_64-w64-mingw32-gcc-posix gcc-mingw-w64-x86-64-posix
+                program x86_64-w64-mingw32-g++-posix g++-mingw-w64-x86-64-posix
+                program wine 'wine wine64'
                 for c in arm-linux-gnueabihf i686-linux-gnu powerpc64le-linux-gnu \
                     s390x-linux-gnu; do program $c-gcc gcc-$c; done ;;
     *)          program "$thing" "$thing" ;;
