@@ -2069,6 +2069,11 @@ and compile with -DCHANRT_UCONTEXT=1"
 #ifndef SIG_SETMASK
 #define SIG_SETMASK 2
 #endif
+#if !defined(O_CLOEXEC) && defined(__linux__)
+#define O_CLOEXEC 02000000
+#elif !defined(O_CLOEXEC)
+#define O_CLOEXEC 0
+#endif
 
 #ifndef CHANRT_ASSERT
 #include <assert.h>
