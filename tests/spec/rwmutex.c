@@ -328,8 +328,8 @@ PARTY(write_without_a_gap, struct crowded, k) {
     }
 }
 
-// A seed may let everybody else go first for long, while time stands still but for jumps: then it is
-// enough that nobody waits for ever.
+// A seed may let everybody else go first for long, while time stands still but for jumps: then it
+// is enough that nobody waits for ever.
 TEST(neither_readers_nor_writers_starve_the_others) {
     struct crowded k = {0};
     struct crowd c = {0};
