@@ -3176,7 +3176,7 @@ static int chanrt__os_touched_open(void) {
 #if defined(__GLIBC__) && defined(__LP64__)
 // Whether what glibc's malloc writes between blocks says that p is the start of one that reaches
 // beyond `at`; the next two must look like blocks, too.
-__attribute__((unused)) static bool chanrt__os_is_block(uintptr_t p, uintptr_t at) {
+static bool chanrt__os_is_block(uintptr_t p, uintptr_t at) {
     uintptr_t head = p - 2 * sizeof(size_t);
     for (int i = 0; i < 3; i++) {
         size_t word[2]; // what the one before may use, and the size with three flags
