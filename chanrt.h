@@ -1987,7 +1987,7 @@ and compile with -DCHANRT_UCONTEXT=1"
 #define CHANRT_MEMBARRIER (CHANRT__LINUX && !CHANRT__TSAN) // TSan cannot see membarrier's order
 #endif
 #ifndef CHANRT_GUARD
-#define CHANRT_GUARD 2
+#define CHANRT_GUARD (CHANRT_VALGRIND ? 1 : 2)  // Valgrind complains of advice it does not know
 #endif
 #ifndef CHANRT_CHECK
 #define CHANRT_CHECK 0
