@@ -1986,8 +1986,10 @@ and compile with -DCHANRT_UCONTEXT=1"
 #ifndef CHANRT_MEMBARRIER
 #define CHANRT_MEMBARRIER (CHANRT__LINUX && !CHANRT__TSAN) // TSan cannot see membarrier's order
 #endif
-#ifndef CHANRT_GUARD
-#define CHANRT_GUARD (CHANRT_VALGRIND ? 1 : 2)  // Valgrind complains of advice it does not know
+#if !defined(CHANRT_GUARD) && CHANRT_VALGRIND
+#define CHANRT_GUARD 1 // Valgrind complains of advice it does not know
+#elif !defined(CHANRT_GUARD)
+#define CHANRT_GUARD 2
 #endif
 #ifndef CHANRT_CHECK
 #define CHANRT_CHECK 0
