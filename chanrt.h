@@ -410,6 +410,7 @@ CHANRT_API void chanrt_x_uncaught(void); // says which task an exception left
     int chanrt_x_start_##name params { return chanrt_x_go args; }
 #else
 #define CHANRT__TASK_one(link, ret, run, name)                                                \
+    typedef char CHANRT__KNOWN(name);                                                         \
     link ret name(void);                                                                      \
     link int chanrt_x_start_##name(const chanrt_x_site *, const chanrt_x_how *)               \
         __attribute__((unused));                                                              \
@@ -426,6 +427,7 @@ CHANRT_API void chanrt_x_uncaught(void); // says which task an exception left
     CHANRT__TASK_N(link, ret, run, name, CHANRT__COUNT(__VA_ARGS__), __VA_ARGS__)
 #define CHANRT__TASK_N(link, ret, run, name, n, ...)                                          \
     CHANRT__PAIRS(n);                                                                         \
+    typedef char CHANRT__KNOWN(name);                                                         \
     link ret name(CHANRT__CAT(CHANRT__PARAMS_, n)(__VA_ARGS__));                              \
     link int chanrt_x_start_##name(const chanrt_x_site *, const chanrt_x_how *,               \
                                    CHANRT__CAT(CHANRT__PARAMS_, n)(__VA_ARGS__))              \
@@ -454,10 +456,14 @@ CHANRT_API void chanrt_x_uncaught(void); // says which task an exception left
     CHANRT__CHECK((n) % 2 == 0 && (n) <= 16,                                             \
                   "TASK(name, type, parameter, type, parameter, ...): a comma between "  \
                   "each type and its name, and at most 8 of them")
-#define CHANRT__DECLARE_1(name) \
-    void name(void);            \
+// Undeclared for what is no task: go asks for it, so that the compiler says what is missing.
+#define CHANRT__KNOWN(name) chanrt_x_TASK_or_TASK_DECLARE_of_##name
+#define CHANRT__DECLARE_1(name)       \
+    typedef char CHANRT__KNOWN(name); \
+    void name(void);                  \
     int chanrt_x_start_##name(const chanrt_x_site *, const chanrt_x_how *)
 #define CHANRT__DECLARE_N(name, n, ...)                                     \
+    typedef char CHANRT__KNOWN(name);                                       \
     void name(CHANRT__CAT(CHANRT__PARAMS_, n)(__VA_ARGS__));                \
     int chanrt_x_start_##name(const chanrt_x_site *, const chanrt_x_how *,  \
                               CHANRT__CAT(CHANRT__PARAMS_, n)(__VA_ARGS__))
@@ -525,11 +531,13 @@ CHANRT_API void chanrt_x_uncaught(void); // says which task an exception left
     CHANRT__CAT(CHANRT__GO_, CHANRT__ONE(__VA_ARGS__))(id, how, __VA_ARGS__)
 #define CHANRT__GO_one(id, how, name)                                       \
     __extension__({                                                         \
+        (void)sizeof(CHANRT__KNOWN(name));                                  \
         CHANRT__SITE(id, #name);                                            \
         chanrt_x_start_##name(&CHANRT__CAT(chanrt__site, id), how);         \
     })
 #define CHANRT__GO_more(id, how, name, ...)                                        \
     __extension__({                                                                \
+        (void)sizeof(CHANRT__KNOWN(name));                                         \
         CHANRT__SITE(id, #name);                                                   \
         chanrt_x_start_##name(&CHANRT__CAT(chanrt__site, id), how, __VA_ARGS__);   \
     })
@@ -1528,7 +1536,8 @@ CHANRT_API int chanrt_x_io_resolve(chanrt_x_resolver *fn, int again, const char 
 //   - A task may block while it handles an exception or unwinds: what is caught goes along when
 //     it moves to another worker.
 //   - An exception that leaves a task calls std::terminate, after a line with the task's name.
-//   - task_exit ends a task without running destructors.
+//   - task_exit ends a task without running destructors; the exceptions it handles are freed, one
+//     that is still on its way to a handler (in a destructor) is not.
 //   - A channel's element must be trivially copyable.
 //
 // chanrt::channel<T> is a channel that counts its references: made with one, one more per copy.
@@ -1536,7 +1545,7 @@ CHANRT_API int chanrt_x_io_resolve(chanrt_x_resolver *fn, int again, const char 
 // Methods return what their functions do; `for (T v : ch)` receives until closed.
 
 #ifdef _WIN32 // where no name is weak, the runtime is told where exceptions are kept
-extern "C" void *(*chanrt_x_exceptions)(void);
+extern "C" void *(*chanrt_x_exceptions)(bool end_catch);
 #endif
 
 namespace chanrt {
@@ -1544,7 +1553,10 @@ namespace x {
 
 #ifdef _WIN32
 __attribute__((unused)) static const bool told =
-    (chanrt_x_exceptions = []() -> void * { return abi::__cxa_get_globals(); }, true);
+    (chanrt_x_exceptions = [](bool end_catch) -> void * {
+        if (end_catch) abi::__cxa_end_catch();
+        return abi::__cxa_get_globals();
+    }, true);
 #endif
 
 template <class C> struct view_of { static constexpr bool sends = false, receives = false; };
@@ -1909,9 +1921,16 @@ using chanrt::chanrt_x_go_err;
 #define CHANRT_LINUX 0
 #endif
 #define CHANRT__LINUX CHANRT_LINUX
+// Structures and numbers of our own for signals: for Linux, and for POSIX alone where a strict mode
+// hides those of libc there.
+#if CHANRT__LINUX || (defined(__linux__) && !defined(SA_ONSTACK))
+#define CHANRT__OWN_SIGNALS 1
+#include <sys/syscall.h>
+#else
+#define CHANRT__OWN_SIGNALS 0
+#endif
 #if CHANRT__LINUX
 #include <dirent.h>
-#include <sys/syscall.h>
 #endif
 
 #if defined(__has_feature)
@@ -2296,11 +2315,14 @@ static inline int chanrt__os_quietly(int (*call)(pthread_mutex_t *), pthread_mut
 #endif
 
 // What this room needs and strict ISO C modes hide; the same declarations as libc's.
-#if CHANRT__LINUX
+#if CHANRT__OWN_SIGNALS
 long syscall(long number, ...);
 int clock_gettime(int clock, struct timespec *t);
 #ifndef CLOCK_MONOTONIC
 #define CLOCK_MONOTONIC 1
+#endif
+#ifndef CLOCK_THREAD_CPUTIME_ID
+#define CLOCK_THREAD_CPUTIME_ID 3
 #endif
 #endif
 
@@ -2589,10 +2611,11 @@ struct chanrt__os_exceptions {
 };
 #if defined(__ELF__)
 struct chanrt__os_exceptions *__cxa_get_globals(void) __attribute__((weak));
+void __cxa_end_catch(void) __attribute__((weak));
 #elif CHANRT__WINDOWS
-CHANRT_API void *(*chanrt_x_exceptions)(void); // set by files in C++ (>>api-cxx)
+CHANRT_API void *(*chanrt_x_exceptions)(bool end_catch); // set by files in C++ (>>api-cxx)
 #ifndef CHANRT_STATIC
-void *(*chanrt_x_exceptions)(void);
+void *(*chanrt_x_exceptions)(bool end_catch);
 #endif
 #endif
 
@@ -2600,9 +2623,18 @@ static struct chanrt__os_exceptions *chanrt__os_exceptions(void) {
 #if defined(__ELF__)
     if (__cxa_get_globals) return __cxa_get_globals();
 #elif CHANRT__WINDOWS
-    if (chanrt_x_exceptions) return (struct chanrt__os_exceptions *)chanrt_x_exceptions();
+    if (chanrt_x_exceptions) return (struct chanrt__os_exceptions *)chanrt_x_exceptions(false);
 #endif
     return NULL;
+}
+
+// Leaves the innermost handler that the calling thread is in: its exception is freed.
+static void chanrt__os_end_catch(void) {
+#if defined(__ELF__)
+    __cxa_end_catch(); // there, because __cxa_begin_catch is
+#elif CHANRT__WINDOWS
+    chanrt_x_exceptions(true);
+#endif
 }
 
 // --- spin locks: taken with one locked instruction, released with a plain store. A lock that many
@@ -2822,7 +2854,7 @@ static inline bool chanrt__os_forbid(void *p, size_t size) {
     return VirtualProtect(p, size, NOACCESS, &old) != 0;
 }
 #else // not Windows
-#if CHANRT__LINUX
+#if CHANRT__OWN_SIGNALS
 // libc's own struct sigaction and stack_t, which strict modes hide.
 struct chanrt__os_sigaction {
 #if defined(__mips__)
@@ -2925,7 +2957,7 @@ static inline void chanrt__os_tell(const char *text, size_t n) {
 
 // --- signals that the program wants to know of
 
-#if CHANRT__LINUX
+#if CHANRT__OWN_SIGNALS
 typedef struct chanrt__os_sigaction chanrt__os_action;
 
 // Has fn called for the signal, on whatever thread; *old is what was there. 0 or an error.
@@ -2966,7 +2998,7 @@ static void chanrt__os_ring(int sig, void *info, void *context) {
     errno = kept;
 }
 
-#if CHANRT__LINUX
+#if CHANRT__OWN_SIGNALS
 static struct chanrt__os_sigaction chanrt__os_unrung;
 
 static bool chanrt__os_bell_open(void) {
@@ -6401,13 +6433,21 @@ static void chanrt__sched_unwind_pop(const struct chanrt__unwind *u) {
     t->u.run.unwind = u->outer;
 }
 
+// Leaves every handler the calling task is in. An exception's destructor is the program's, and may
+// block, so the worker is another one each time.
+static void chanrt__sched_end_catches(void) {
+    while (chanrt__sched_self()->exceptions->caught != NULL) chanrt__os_end_catch();
+    struct chanrt__os_exceptions *left = chanrt__sched_self()->exceptions;
+    memset(left, 0, sizeof *left);
+}
+
 CHANRT_API void chanrt_task_exit(void) {
     struct chanrt__worker *w = chanrt__sched_self();
     if (w == NULL) pthread_exit(NULL);
     struct chanrt__task *t = w->a_current;
+    if (w->exceptions != NULL) chanrt__sched_end_catches();
     if (t->flags & CHANRT__UNWINDS)
         for (struct chanrt__unwind *u = t->u.run.unwind; u != NULL; u = u->outer) u->call(u->arg);
-    if (w->exceptions != NULL) memset(w->exceptions, 0, sizeof *w->exceptions);
     t->flags |= CHANRT__EXITED;
     chanrt__ctx_restart(&t->ctx, t->stack->low, t->stack->top, chanrt__sched_task_main);
 }

@@ -1,7 +1,9 @@
-// A strict -std=c11 and <stdio.h> first: by then libc hides MAP_ANONYMOUS, CLOCK_MONOTONIC
-// and more, and the header may not count on them.
+// A strict -std=c11 and other headers first: by then libc hides MAP_ANONYMOUS, CLOCK_MONOTONIC,
+// struct sigaction and more, and the header may not count on them.
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #define CHANRT_IMPLEMENTATION
 #include "chanrt.h"
 

@@ -223,12 +223,25 @@ TASK(handles, int, depth, chan(int), gate, chan(int), back, chan(int), result) {
     chan_send(result, n);
 }
 
+struct parks_when_freed : counted {
+    ~parks_when_freed() { task_yield(); }
+};
+
+// Out of two handlers, the inner one of an exception that was thrown again. Both are freed.
 TASK(leaves_while_handling) {
     try {
-        throw 1;
-    } catch (int) {
-        task_yield();
-        task_exit();
+        throw parks_when_freed();
+    } catch (const parks_when_freed &) {
+        try {
+            throw counted();
+        } catch (const counted &) {
+            try {
+                throw;
+            } catch (const counted &) {
+                task_yield();
+                task_exit();
+            }
+        }
     }
 }
 
@@ -249,7 +262,10 @@ void exceptions() {
     }
     for (int i = 0; i < TASKS; i++) chan_get(back);
     for (int i = 0; i < TASKS; i++) EXPECT(chan_get(result) == DEPTH + 1);
-    for (int i = 0; i < TASKS; i++) go(leaves_while_handling);
+    waitgroup left = {};
+    for (int i = 0; i < TASKS; i++) EXPECT(wg_go(&left, leaves_while_handling) == 0);
+    wg_wait(&left);
+    EXPECT(counted::alive == 0);
     for (int i = 0; i < TASKS; i++) go(is_clean, result);
     for (int i = 0; i < TASKS; i++) EXPECT(chan_get(result) == 1);
     chan_free(gate);

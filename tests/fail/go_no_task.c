@@ -1,4 +1,4 @@
-// expect: chanrt_x_start_plain
+// expect: _TASK_DECLARE_of_plain. undeclared|undeclared .*_TASK_DECLARE_of_plain
 #include "chanrt.h"
 
 static void plain(void *arg) {
