@@ -47,6 +47,7 @@ int64_t test_unit = SLOW ? 10 * CHANRT_MILLISECOND : CHANRT_MILLISECOND;
 static struct test_case *cases, **cases_end = &cases;
 static struct test_case *running;
 static atomic_int failures;
+static int64_t began;              // ms
 static bool in_child;
 
 void test_register(struct test_case *c) {
@@ -58,6 +59,16 @@ long test_rounds(long n) {
     const char *scale = getenv("TEST_SCALE");
     double rounds = (double)n * (scale ? atof(scale) : 1) / (SLOW ? 20 : 1);
     return rounds < 1 ? 1 : (long)rounds;
+}
+
+static int64_t milliseconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+bool test_late(void) {
+    return milliseconds() - began > WATCHDOG_SECONDS * 1000 / 3 * (SLOW ? 4 : 1);
 }
 
 //------------------------------------------------------------------------------
@@ -133,12 +144,6 @@ struct test_child test_run_child(const char *name, int timeout_ms) {
     return r;
 }
 #else
-static int64_t milliseconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 // Everything the child writes until it ends, or until the deadline.
 static char *read_all(int fd, int64_t deadline) {
     char *out = calloc(1, 1);
@@ -250,6 +255,7 @@ static void run_one(void **state) {
     atomic_store(&failures, 0);
     test_fail_alloc(0);
 
+    began = milliseconds();
     watch(WATCHDOG_SECONDS * (SLOW ? 4 : 1));
     c->run();
     test_fail_alloc(0);

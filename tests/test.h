@@ -84,6 +84,10 @@ bool test_check_str(const char *a, const char *b, const char *what, const char *
 // n, or less of it: TEST_SCALE in the environment multiplies, slow builds divide.
 long test_rounds(long n);
 
+// Whether this test has run for so long that its rounds should end here: where two have to meet
+// in each, a busy machine makes them wait for a processor each time.
+bool test_late(void);
+
 // The base unit of tests in real time: 1 ms, longer in slow builds. A lower bound may be
 // asserted tightly; an upper bound gets another try with the unit doubled.
 extern int64_t test_unit;

@@ -280,8 +280,7 @@ struct tries {
 // Less than the stock is taken, so until the close a value is there at every instant, and
 // after it the channel is closed: no try may find that it would have to wait.
 PARTY(try_until_the_close, struct tries, t) {
-    for (int i = 0; i < t->rounds; i++) {
-        meet(&t->gate, i + 1);
+    for (int i = 0; i < t->rounds && meet_again(&t->gate, i + 1); i++) {
         int err = 0;
         for (int k = 1; k < STOCK && err == 0; k++) {
             err = chan_try_recv(t->ch[i], NULL);
@@ -297,22 +296,23 @@ TEST(a_try_receive_racing_with_close_and_drain_never_would_block) { // case 29 *
     struct crowd crowd = {0};
     uint32_t seed = 5;
     int64_t drained = 0;
+    int round = 0;
     crowd_thread(&crowd, try_until_the_close, &t);
     cpu_set_t cpus = apart(crowd.threads[0]);
-    for (int i = 0; i < t.rounds; i++) {
-        t.ch[i] = chan_make(int, STOCK);
-        for (int k = 0; k < STOCK; k++) chan_send(t.ch[i], k);
-        meet(&t.gate, i + 1);
+    for (; round < t.rounds; round++) {
+        chan(int) ch = t.ch[round] = chan_make(int, STOCK);
+        for (int k = 0; k < STOCK; k++) chan_send(ch, k);
+        if (!meet_again(&t.gate, round + 1)) break;
         spin(dice(&seed) % 1024);
         stall(crowd.threads[0]);
-        chan_close(t.ch[i]);
-        while (chan_try_recv(t.ch[i], NULL) == 0) drained++;
+        chan_close(ch);
+        while (chan_try_recv(ch, NULL) == 0) drained++;
         unstall();
     }
     crowd_join(&crowd);
     set_free(cpus);
     CHECK_EQ(t.missed, 0);
-    CHECK_EQ(drained + t.taken, (int64_t)STOCK * t.rounds);
+    CHECK_EQ(drained + t.taken, (int64_t)STOCK * round);
     for (int i = 0; i < t.rounds; i++) chan_free(t.ch[i]);
     free(t.ch);
 }
@@ -413,8 +413,8 @@ struct hand_over {
 // other side cannot return before this call has had its effect.
 PARTY(wake_and_forget, struct hand_over, h) {
     uint32_t seed = 15;
-    for (int i = 0; i < h->rounds; i++) {
-        meet(&h->gate, i + 1);
+    for (int i = 0; i < h->rounds && meet_again(&h->gate, 2 * i + 1); i++) {
+        meet(&h->gate, 2 * i + 2);
         chan(int) ch = h->ch[i];
         if (h->aimed) aim_begin(&seed);
         if (h->way == 0) chan_send(ch, 1);
@@ -433,6 +433,7 @@ TEST(the_woken_may_free_the_channel_while_the_waker_is_still_in_its_call) { // c
         size_t cap = (size_t)way % CAPS;
         bool as_thread = way >= CAPS * WAKES;
         struct hand_over h = { .rounds = (int)test_rounds(3000), .way = way / CAPS % WAKES };
+        int round = 0;
         h.ch = calloc((size_t)h.rounds, sizeof *h.ch);
         for (int i = 0; i < h.rounds; i++) {
             h.ch[i] = chan_make(int, cap);
@@ -440,12 +441,13 @@ TEST(the_woken_may_free_the_channel_while_the_waker_is_still_in_its_call) { // c
         }
         crowd_add(&crowd, as_thread, wake_and_forget, &h);
         cpu_set_t cpus = apart(as_thread ? crowd.threads[0] : pthread_self());
-        for (int i = 0; i < h.rounds; i++) {
-            meet(&h.gate, i + 1);
-            if (h.way == 2) chan_send(h.ch[i], 2);
-            else chan_recv(h.ch[i], NULL);
-            chan_free(h.ch[i]);
+        for (; round < h.rounds && meet_again(&h.gate, 2 * round + 1); round++) {
+            meet(&h.gate, 2 * round + 2);
+            if (h.way == 2) chan_send(h.ch[round], 2);
+            else chan_recv(h.ch[round], NULL);
+            chan_free(h.ch[round]);
         }
+        for (; round < h.rounds; round++) chan_free(h.ch[round]);
         crowd_join(&crowd);
         set_free(cpus);
         free(h.ch);
@@ -476,7 +478,7 @@ TEST(a_waker_stalled_in_its_call_touches_nothing_that_the_woken_freed) { // case
         CHECK_EQ(chanrt_start(NULL), way == 0 ? 0 : EBUSY);
         crowd_thread(&crowd, wake_and_forget, &h);
         cpu_set_t cpus = apart(crowd.threads[0]);
-        for (int i = 0; i < ROUNDS; i++) {
+        for (int i = 0; i < ROUNDS && meet_again(&h.gate, 2 * i + 1); i++) {
             if (way < 4) {
                 ch[i] = chan_make(int, 0);
                 crowd_task(&woken, wait_then_free, ch[i], way == 2);
@@ -486,7 +488,7 @@ TEST(a_waker_stalled_in_its_call_touches_nothing_that_the_woken_freed) { // case
                 crowd_task(&woken, wait_then_free_group, wg[i]);
             }
             while (tasks_blocked() != 1) task_yield();
-            meet(&h.gate, i + 1);
+            meet(&h.gate, 2 * i + 2);
             stall(crowd.threads[0]);
             crowd_join(&woken);
             unstall();

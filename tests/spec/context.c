@@ -379,7 +379,7 @@ PARTY(watch_the_end, struct watched, w) {
 
 TEST(the_closed_channel_and_the_error_are_seen_together) {
     uint32_t seed = 3;
-    for (long round = test_rounds(3000); round > 0; round--) {
+    for (long round = test_rounds(3000); round > 0 && !test_late(); round--) {
         task_ctx *top = ctx_with_cancel(ctx_background());
         task_ctx *c = round % 4 < 2 ? ctx_with_cancel(top) : top;
         struct watched w = { .c = c, .by_error = round % 2 };
@@ -448,7 +448,7 @@ PARTY(cancel_too, struct rivals, r) {
 // case 106, star 34: parent and child cancelled against each other
 TEST(when_a_cancel_returns_all_below_is_over_whoever_did_it) {
     uint32_t seed = 17;
-    for (long round = test_rounds(2000); round > 0; round--) {
+    for (long round = test_rounds(2000); round > 0 && !test_late(); round--) {
         struct rivals r = { .below = round % 2, .top = ctx_with_cancel(ctx_background()) };
         for (int i = 0; i < 40; i++) {                 // 20 to 39 are a tree of their own, below
             task_ctx *head = i > 20 ? r.c[20] : i > 2 ? r.c[i - 3] : r.top;
@@ -622,9 +622,9 @@ PARTY(stop_all, struct stopping, s) {
 TEST(a_function_is_stopped_or_runs_never_both) {
     static atomic_int ran;
     uint32_t seed = 5;
-    long rounds = test_rounds(2000), stopped = 0;
+    long rounds = test_rounds(2000), round = 0, stopped = 0;
     atomic_store(&ran, 0);
-    for (long round = 0; round < rounds; round++) {
+    for (; round < rounds && !test_late(); round++) {
         struct stopping s = { .c = ctx_with_cancel(ctx_background()) };
         for (int i = 0; i < 8; i++) s.h[i] = ctx_after_func(s.c, add_one, &ran);
         pthread_t t;
@@ -637,7 +637,7 @@ TEST(a_function_is_stopped_or_runs_never_both) {
         ctx_free(s.c);
     }
     CHECK_EQ(chanrt_shutdown(5 * CHANRT_SECOND), 0);
-    CHECK_EQ(atomic_load(&ran) + stopped, 8 * rounds);
+    CHECK_EQ(atomic_load(&ran) + stopped, 8 * round);
 }
 
 // Memory is asked for when something is made, so that the end of a tree cannot want for any.

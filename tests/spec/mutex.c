@@ -266,9 +266,10 @@ PARTY(unlock_at_the_last_moment, struct holder, h) {
     uint32_t seed = 7;
     for (int i = 1; i <= h->rounds; i++) {
         CHECK_EQ(sync_mutex_lock(&h->m), 0);
-        meet(&h->gate, 2 * i - 1);
+        bool again = meet_again(&h->gate, 2 * i - 1);
         spin(dice(&seed) % 2048);
         CHECK_EQ(sync_mutex_unlock(&h->m), 0);
+        if (!again) break;
         meet(&h->gate, 2 * i);
         int err = sync_mutex_lock_timeout(&h->m, CHANRT_SECOND);
         CHECK_EQ(err, 0);
@@ -278,8 +279,7 @@ PARTY(unlock_at_the_last_moment, struct holder, h) {
 
 PARTY(wait_till_the_last_moment, struct holder, h) {
     uint32_t seed = 3;
-    for (int i = 1; i <= h->rounds; i++) {
-        meet(&h->gate, 2 * i - 1);
+    for (int i = 1; i <= h->rounds && meet_again(&h->gate, 2 * i - 1); i++) {
         if (sync_mutex_lock_timeout(&h->m, (int64_t)(dice(&seed) % 6000)) == 0)
             CHECK_EQ(sync_mutex_unlock(&h->m), 0);
         meet(&h->gate, 2 * i);
@@ -311,11 +311,12 @@ static void *unlock_quickly(void *p) {
             CHECK_EQ(sync_mutex_unlock(&k->m), 0);
         }
         CHECK_EQ(sync_mutex_lock(&k->m), 0);
-        meet(&k->gate, 2 * i - 1);
+        bool again = meet_again(&k->gate, 2 * i - 1);
         if (i % 2) aim_begin(&k->seed);
         else spin(dice(&k->seed) % 4096);
         CHECK_EQ(sync_mutex_unlock(&k->m), 0);
         aim_end();
+        if (!again) break;
         meet(&k->gate, 2 * i);
     }
     return NULL;
@@ -327,8 +328,7 @@ TEST(the_quick_unlock_reaches_a_waiter_that_comes_in_the_middle_of_it) {
     CHECK_EQ(chanrt_start(NULL), 0);             // unlocks are quick only once the pool runs
     CHECK_EQ(pthread_create(&thread, NULL, unlock_quickly, &k), 0);
     cpu_set_t all = apart(thread);
-    for (int i = 1; i <= k.rounds; i++) {
-        meet(&k.gate, 2 * i - 1);
+    for (int i = 1; i <= k.rounds && meet_again(&k.gate, 2 * i - 1); i++) {
         if (i % 2) stall(thread);
         int err = sync_mutex_lock_timeout(&k.m, 2000 * test_unit);
         unstall();

@@ -59,10 +59,10 @@ struct claimant {
 };
 
 PARTY(claim_by_try, struct claimant, c) {
-    for (int i = 0; i < c->rounds; i++) {
-        meet(&c->gate, 2 * i + 1);
+    for (int i = 0; i < c->rounds && meet_again(&c->gate, 3 * i + 1); i++) {
+        meet(&c->gate, 3 * i + 2);
         c->won[i] = chan_try_send(c->ch, i) == 0;
-        meet(&c->gate, 2 * i + 2);
+        meet(&c->gate, 3 * i + 3);
     }
 }
 
@@ -84,14 +84,14 @@ TEST(of_two_at_once_one_wins_a_parked_select) { // case 42 *13
     cpu_set_t cpus = apart(crowd.threads[0]);
     uint32_t seed = 16;
     int bad = 0;
-    for (int i = 0; i < c.rounds; i++) {
+    for (int i = 0; i < c.rounds && meet_again(&c.gate, 3 * i + 1); i++) {
         int from = 0;
         crowd_task(&selecting, select_once, a, b, &from);
         while (tasks_blocked() != 1) task_yield();
-        meet(&c.gate, 2 * i + 1);
+        meet(&c.gate, 3 * i + 2);
         spin(dice(&seed) % 64);
         bool won = chan_try_send(a, i) == 0;
-        meet(&c.gate, 2 * i + 2);
+        meet(&c.gate, 3 * i + 3);
         bad += won == c.won[i];
         crowd_join(&selecting);
         bad += from != (won ? 'a' : 'b');
@@ -348,8 +348,7 @@ static int select_now(chan(int) a, chan(int) b, bool timeout, bool array) {
 
 PARTY(select_at_the_change, struct snapshot, s) {
     uint32_t seed = 12;
-    for (int i = 0; i < s->rounds; i++) {
-        meet(&s->gate, i + 1);
+    for (int i = 0; i < s->rounds && meet_again(&s->gate, i + 1); i++) {
         aim_begin(&seed);
         s->missed += select_now(s->a[i], s->b[i], s->timeout, s->array);
         aim_end();
@@ -370,8 +369,7 @@ static void change_under_a_select(long rounds, int how, bool timeout, bool array
     }
     crowd_thread(&crowd, select_at_the_change, &s);
     cpu_set_t cpus = apart(crowd.threads[0]);
-    for (int i = 0; i < s.rounds; i++) {
-        meet(&s.gate, i + 1);
+    for (int i = 0; i < s.rounds && meet_again(&s.gate, i + 1); i++) {
         stall(crowd.threads[0]);
         if (how == BY_CLOSE) chan_close(s.b[i]);
         else chan_send(s.b[i], 1);

@@ -166,9 +166,24 @@ static inline void spin(uint32_t turns) {
 }
 
 // A meeting point for two that must leave it at the same instant; a channel would order them.
+enum { MEET_OVER = 1 << 30 };
+
 static inline void meet(atomic_int *gate, int generation) {
     atomic_fetch_add(gate, 1);
-    for (int turn = 0; atomic_load(gate) < 2 * generation; turn++) {
+    for (int turn = 0; (atomic_load(gate) & (MEET_OVER - 1)) < 2 * generation; turn++) {
+        if (turn % 64 == 63) sched_yield();
+    }
+}
+
+// The same at the start of a round: false for both when either finds that it is late.
+static inline bool meet_again(atomic_int *gate, int generation) {
+    if (test_late()) atomic_fetch_or(gate, MEET_OVER);
+    if (atomic_load(gate) & MEET_OVER) return false;
+    atomic_fetch_add(gate, 1);
+    for (int turn = 0;; turn++) {
+        int now = atomic_load(gate);
+        if ((now & (MEET_OVER - 1)) >= 2 * generation) return true;
+        if (now & MEET_OVER) return false;
         if (turn % 64 == 63) sched_yield();
     }
 }
