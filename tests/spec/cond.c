@@ -208,7 +208,7 @@ PARTY(wait_patiently, struct count, k) {
 
 PARTY(send_signals, struct count, k) {
     uint32_t seed = 5;
-    for (long i = 0; i < k->rounds; i++) {
+    for (long i = 0; i < k->rounds && in_time(i); i++) {
         CHECK_EQ(sync_mutex_lock(&k->m), 0);
         CHECK_EQ(sync_cond_signal(&k->c), 0);
         k->sent++;

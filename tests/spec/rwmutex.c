@@ -19,7 +19,7 @@ static int64_t some_time(struct hammer *h, uint32_t *seed) {
 
 PARTY(hammer_reading, struct hammer, h) {
     uint32_t seed = (uint32_t)(uintptr_t)&seed | 1;
-    for (long i = 0; i < h->rounds; i++) {
+    for (long i = 0; i < h->rounds && in_time(i); i++) {
         int err = i % 16 == 0 ? sync_rwmutex_tryrlock(&h->rw)
                               : sync_rwmutex_rlock_timeout(&h->rw, some_time(h, &seed));
         if (err != 0) {
@@ -38,7 +38,7 @@ PARTY(hammer_reading, struct hammer, h) {
 
 PARTY(hammer_writing, struct hammer, h) {
     uint32_t seed = (uint32_t)(uintptr_t)&seed | 1;
-    for (long i = 0; i < h->rounds; i++) {
+    for (long i = 0; i < h->rounds && in_time(i); i++) {
         int err = i % 16 == 0 ? sync_rwmutex_trylock(&h->rw)
                               : sync_rwmutex_lock_timeout(&h->rw, some_time(h, &seed));
         if (err != 0) {

@@ -160,6 +160,9 @@ static inline uint32_t dice(uint32_t *state) {
     return *state ^= *state << 5;
 }
 
+// Whether round i of a loop is to be: looked at every 64 rounds, because a look takes time.
+static inline bool in_time(long i) { return i % 64 != 0 || !test_late(); }
+
 // Burns a little time without entering the runtime.
 static inline void spin(uint32_t turns) {
     for (volatile uint32_t i = 0; i < turns; i = i + 1) continue;
