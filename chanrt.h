@@ -6083,15 +6083,22 @@ static void chanrt__sched_check_stuck(void) {
     pthread_mutex_unlock(&chanrt__pool.mutex);
 }
 
+// Usable processors: as of the start, or of the first thread that waits before there is one.
+static int chanrt__sched_cpus(void) {
+    int n = chanrt__atom_load(&chanrt__pool.a_cpus);
+    if (CHANRT__UNLIKELY(n == 0)) chanrt__atom_store(&chanrt__pool.a_cpus, n = chanrt__os_cpus());
+    return n;
+}
+
 // Blocks the calling thread until notified, or the deadline. Returns false on the deadline.
 static bool chanrt__sched_thread_block(int64_t deadline) {
     chanrt__sched_refuse_child();
     struct chanrt__os_thread *self = chanrt__os_self();
-    bool drawn = chanrt__atom_load(&chanrt__det.a_on);
-    bool alone = chanrt__atom_load(&chanrt__pool.a_cpus) == 1;
+    bool drawn = chanrt__atom_load(&chanrt__det.a_on), alone = chanrt__sched_cpus() == 1;
+    int64_t nap = 10 * CHANRT_MILLISECOND;
     for (int i = 0; !drawn && i < (alone ? CHANRT__YIELDS : 200); i++) {
         if (chanrt__atom_load_acq(&self->a_park) == CHANRT__NOTIFIED) break; // [wake]
-        if (alone) sched_yield(); // only then can a worker answer
+        if (alone) sched_yield(); // only then can another thread answer
         else chanrt__atom_pause();
     }
     uint32_t state = deadline == CHANRT__FOREVER ? CHANRT__PARKED : CHANRT__PARKED_TIMED;
@@ -6105,7 +6112,8 @@ static bool chanrt__sched_thread_block(int64_t deadline) {
         if (self->next != NULL) self->next->prev = self;
         chanrt__pool.threads = self;
         chanrt__pool.checks = 0;
-        if (chanrt__sched_stuck_locked()) chanrt__fail_deadlock();
+        if (chanrt__atom_load(&chanrt__pool.a_running) && chanrt__sched_stuck_locked())
+            chanrt__fail_deadlock();
     }
     pthread_mutex_unlock(&chanrt__pool.mutex);
     while (park && chanrt__atom_load_acq(&self->a_park) != CHANRT__NOTIFIED) { // [wake]
@@ -6115,9 +6123,11 @@ static bool chanrt__sched_thread_block(int64_t deadline) {
         if (drawn) {
             chanrt__det_thread_wait(self, &self->a_park, CHANRT__NOTIFIED, deadline, false);
         } else if (deadline == CHANRT__FOREVER && !chanrt__atom_load(&chanrt__pool.a_running)) {
-            // No worker looks whether the program's other threads have gone; so this one does.
-            chanrt__os_sleep(&self->a_park, state, chanrt_now() + CHANRT_SECOND / 10);
-            chanrt__sched_check_stuck();
+            // No worker looks whether the program's other threads have gone; so this one does, but
+            // not at once: that would cost as much as the hand-over (tests/bench: foreign_two).
+            chanrt__os_sleep(&self->a_park, state, chanrt_now() + nap);
+            if (chanrt__atom_load(&self->a_park) != CHANRT__NOTIFIED) chanrt__sched_check_stuck();
+            nap = 100 * CHANRT_MILLISECOND;
         } else {
             chanrt__os_sleep(&self->a_park, state, deadline);
         }
