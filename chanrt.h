@@ -8469,6 +8469,18 @@ static void chanrt__chan_free(struct chanrt__chan *c) {
     if (destroy) chanrt__chan_destroy(c);
 }
 
+// Closes and frees a channel whose last reference is gone, unless somebody waits at it (false).
+static bool chanrt__chan_end(struct chanrt__chan *c) {
+    chanrt__os_lock(&c->a_lock);
+    bool alone = c->recvq.a_first == NULL && c->sendq.a_first == NULL;
+    bool destroy = alone && c->recvq.claims + c->sendq.claims == 0;
+    c->zombie = alone;
+    chanrt__os_unlock(&c->a_lock);
+    CHANRT__IF_TRACE(if (alone) chanrt__trace_mark(CHANRT__TRACE_CLOSE, c, false);)
+    if (destroy) chanrt__chan_destroy(c);
+    return alone;
+}
+
 static int chanrt__chan_close(struct chanrt__chan *c) {
     struct chanrt__waiter *receivers = NULL, *senders = NULL, *r_last = NULL, *s_last = NULL;
     size_t elem = c->elem;
@@ -8515,14 +8527,13 @@ static void chanrt__chan_leave(struct chanrt__chan *c, struct chanrt__waiter *n)
     if (destroy) chanrt__chan_destroy(c);
 }
 
-// Drops a reference; true: it was the last one, and the channel is closed now.
+// Drops a reference; true: it was the last one.
 static bool chanrt__chan_drop(struct chanrt__chan *c) {
     uint32_t refs = chanrt__atom_sub_acqrel(&c->a_refs, 1); // [refs] all uses before the free
     if (refs == 0 || refs > UINT32_MAX / 2)
         chanrt__fail_stop("chan_free: the channel %p has no reference left", (void *)c);
     if (refs != 1) return false;
     CHANRT__IF_DEBUG(chanrt__debug_dropped(c);)
-    chanrt__chan_close(c);
     return true;
 }
 
@@ -9283,10 +9294,8 @@ static struct chanrt_chan_timer *chanrt__timer_new(int64_t ns, int64_t period, v
     if (chanrt__sched_self() == NULL && chanrt__sched_ensure() != 0) return NULL;
     struct chanrt_chan_timer *t = (struct chanrt_chan_timer *)CHANRT_MALLOC(sizeof *t);
     if (t == NULL) return NULL;
-    memset(t, 0, sizeof *t);
-    t->period = period;
-    t->fn = fn;
-    t->arg = arg;
+    // Not memset: gcc would make calloc of the two, which goes past what malloc keeps at hand.
+    *t = (struct chanrt_chan_timer){ .period = period, .fn = fn, .arg = arg };
     if (fn == NULL) t->chan = chanrt__chan_make(sizeof(int64_t), CHANRT__ALIGNOF(int64_t), 1);
     if (fn == NULL ? t->chan == NULL : !chanrt__timer_prepare(t)) {
         CHANRT_FREE(t);
@@ -9300,7 +9309,7 @@ static struct chanrt_chan_timer *chanrt__timer_new(int64_t ns, int64_t period, v
 static bool chanrt__timer_disarm(struct chanrt_chan_timer *t) {
     bool pending = chanrt__sched_disarm(&t->node);
     struct chanrt__chan *c = t->chan;
-    if (c == NULL) return pending;
+    if (c == NULL || chanrt__atom_load_acq(&c->a_count) == 0) return pending; // [peek] all delivered
     chanrt__os_lock(&c->a_lock);
     if (c->a_count != 0) {
         chanrt__chan_pull(c);
@@ -9322,6 +9331,8 @@ CHANRT_API void chanrt_x_chan_free(const volatile void *ch) {
     if (c == NULL) return;
     chanrt__sched_point();
     if (!chanrt__chan_drop(c)) return;
+    if (c->timer == NULL && c->freed == NULL && chanrt__chan_end(c)) return;
+    chanrt__chan_close(c);
     if (c->timer != NULL) {
         chanrt__sched_disarm(&c->timer->node);
         chanrt__timer_destroy(c->timer);
