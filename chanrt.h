@@ -3759,7 +3759,9 @@ static bool chanrt__stack_grow_locked(struct chanrt__stack_class *k, size_t stri
     return false;
 }
 
-static struct chanrt__stack *chanrt__stack_carve_locked(int class) {
+// Where the class's next stack lies, and which it is. Its page is not touched here: the fault takes
+// longer than all the rest, and other workers may want one, too (tests/bench: parked_time).
+static char *chanrt__stack_carve_locked(int class, size_t *number) {
     struct chanrt__stack_class *k = &chanrt__stacks[class];
     size_t guard = chanrt__stack_guard_size(), stride = guard + chanrt__stack_bytes(class);
     if (k->at == k->end && !chanrt__stack_grow_locked(k, stride)) return NULL;
@@ -3771,12 +3773,17 @@ static struct chanrt__stack *chanrt__stack_carve_locked(int class) {
     }
     char *low = k->at + guard;
     k->at += stride;
+    *number = k->a_made;
+    chanrt__atom_add(&k->a_made, 1);
+    return low;
+}
+
+static struct chanrt__stack *chanrt__stack_begin(char *low, int class, size_t number) {
     struct chanrt__stack *s =
         (struct chanrt__stack *)(low + chanrt__stack_bytes(class) - sizeof(struct chanrt__stack));
     s = (struct chanrt__stack *)((uintptr_t)s & ~(uintptr_t)63);
-    size_t colour = 64 * (k->a_made % CHANRT__STACK_COLOURS);
+    size_t colour = 64 * (number % CHANRT__STACK_COLOURS);
     *s = (struct chanrt__stack){ .low = low, .top = (char *)s - colour, .class = class };
-    chanrt__atom_add(&k->a_made, 1);
     CHANRT__IF_DEBUG(chanrt__stack_mark(s);)
 #if CHANRT_VALGRIND
     VALGRIND_STACK_REGISTER(low, (char *)s);
@@ -3787,12 +3794,14 @@ static struct chanrt__stack *chanrt__stack_carve_locked(int class) {
 // A stack of the class, or NULL when there is no memory.
 static struct chanrt__stack *chanrt__stack_take(int class) {
     struct chanrt__stack_class *k = &chanrt__stacks[class];
+    char *low = NULL;
+    size_t number = 0;
     pthread_mutex_lock(&k->mutex);
     struct chanrt__stack *s = k->free;
     if (s != NULL) k->free = s->next;
-    else s = chanrt__stack_carve_locked(class);
+    else low = chanrt__stack_carve_locked(class, &number);
     pthread_mutex_unlock(&k->mutex);
-    return s;
+    return low != NULL ? chanrt__stack_begin(low, class, number) : s;
 }
 
 // Gives a list of stacks, first to last, back to all workers.
