@@ -8904,13 +8904,15 @@ struct chanrt__select_end {
     bool buffered;
 };
 
-static struct chanrt__select_end chanrt__select_try_locked(struct chanrt__chan *c,
-                                                           chanrt_chan_case *k,
-                                                           const struct chanrt__wait *mine) {
-    struct chanrt__select_end end = { .elem = c->elem, .buffered = c->cap != 0 };
-    end.step = k->x_op == CHANRT_X_SEND ? chanrt__chan_offer_locked(c, k->x_ptr, mine, &end.peer)
-                                        : chanrt__chan_accept_locked(c, k->x_ptr, mine, &end.peer);
-    return end;
+static enum chanrt__step chanrt__select_try_locked(struct chanrt__chan *c, chanrt_chan_case *k,
+                                                   const struct chanrt__wait *mine,
+                                                   struct chanrt__select_end *end) {
+    end->peer = NULL;
+    end->elem = c->elem;
+    end->buffered = c->cap != 0;
+    return end->step = k->x_op == CHANRT_X_SEND
+                           ? chanrt__chan_offer_locked(c, k->x_ptr, mine, &end->peer)
+                           : chanrt__chan_accept_locked(c, k->x_ptr, mine, &end->peer);
 }
 
 static void chanrt__select_settle(chanrt_chan_case *k, const struct chanrt__select_end *end) {
@@ -9008,13 +9010,14 @@ static int chanrt__select_poll(chanrt_chan_case *cases, int n, bool ordered, boo
             struct chanrt__chan *c = chanrt__chan_of(cases[i].x_chan);
             if (c == NULL) return i; // a descriptor
             chanrt__os_lock(&c->a_lock);
-            struct chanrt__select_end end = chanrt__select_try_locked(c, &cases[i], NULL);
+            struct chanrt__select_end end;
+            enum chanrt__step step = chanrt__select_try_locked(c, &cases[i], NULL, &end);
             chanrt__chan_unlock(c);
-            if (end.step == CHANRT__STEP_DONE || end.step == CHANRT__STEP_CLOSED) {
+            if (step == CHANRT__STEP_DONE || step == CHANRT__STEP_CLOSED) {
                 chanrt__select_settle(&cases[i], &end);
                 return i;
             }
-            if (end.step == CHANRT__STEP_WAIT) cases[i].x_ready = false, ready--;
+            if (step == CHANRT__STEP_WAIT) cases[i].x_ready = false, ready--;
             else chanrt__os_back_off(&tries);
         }
         if (!exact) return -1;
@@ -9062,8 +9065,8 @@ static int chanrt__select_queue_one(chanrt_chan_case *cases, struct chanrt__wait
                 chanrt__wait_cancel(wait);
                 return CHANRT__SELECT_AGAIN;
             }
-            end = chanrt__select_try_locked(c, &cases[order[k]], wait);
-            if (end.step != CHANRT__STEP_WAIT) break;
+            if (chanrt__select_try_locked(c, &cases[order[k]], wait, &end) != CHANRT__STEP_WAIT)
+                break;
         }
         if (end.step == CHANRT__STEP_WAIT) {
             for (k = 0; k < count; k++)
@@ -9314,11 +9317,12 @@ static struct chanrt_chan_timer *chanrt__timer_new(int64_t ns, int64_t period, v
     return t;
 }
 
-// Disarms, and takes back an instant nobody has received yet.
+// Disarms, and takes back an instant nobody has received yet. What was ever delivered, under the
+// heap's lock, is seen after it.
 static bool chanrt__timer_disarm(struct chanrt_chan_timer *t) {
     bool pending = chanrt__sched_disarm(&t->node);
     struct chanrt__chan *c = t->chan;
-    if (c == NULL || chanrt__atom_load_acq(&c->a_count) == 0) return pending; // [peek] all delivered
+    if (c == NULL || chanrt__atom_load(&c->a_count) == 0) return pending;
     chanrt__os_lock(&c->a_lock);
     if (c->a_count != 0) {
         chanrt__chan_pull(c);
