@@ -42,6 +42,7 @@ test: need-test
 
 examples:   ## build every example, run it, compare what it prints
 examples: need-demo
+	$(NEED) g++
 	@tests/run.sh examples
 
 tour:       ## the examples as lessons, pages for a browser: build/tour/index.html
@@ -167,5 +168,8 @@ $(B)/config/%: tests/config/%.cc $(B)/impl.o chanrt.h
 $(B)/config/%: $$(wildcard tests/config/$$*.c tests/config/$$*/*.[ch]) chanrt.h
 	$(BUILD) -o $@ $(filter %.c,$^)
 	$(NAMED)
+$(B)/examples/%: examples/%/main.cc $$(wildcard examples/$$*/*.c) chanrt.h
+	$(BUILD) -c -o $@.o $(filter %.c,$^)
+	@$(CXX) $(STDXX) $(filter-out -std=%,$(ALL)) -o $@ $< $@.o
 $(B)/examples/%: $$(wildcard examples/$$*.c examples/$$*/*.[ch]) chanrt.h
 	$(BUILD) -o $@ $(filter %.c,$^) -lm

@@ -16,9 +16,9 @@ static const char user_key;             // a key is an address, not a name: no t
 static int query_database(task_ctx *ctx, int64_t takes) {
     chan_receiver(int64_t) answer = chan_after(takes);
     int err = 0;
-    chan_select {
-        on_recv(ctx_done(ctx), NULL) { err = ctx_cause(ctx); }
+    chan_select_ordered {               // an answer that is there is taken, late or not
         on_recv(answer, NULL)        { }
+        on_recv(ctx_done(ctx), NULL) { err = ctx_cause(ctx); }
     }
     chan_free(answer);
     return err;

@@ -21,7 +21,7 @@ int main(void) {
     bool worked = false;
     go(user, 5);
     for (bool running = true; running;) {
-        chan_select {
+        chan_select_ordered {           // if several have come, the first of these
             on_recv(timer_chan(ticker), &when) { worked = true; }
             on_recv(hangup, NULL)              { printf("reading the settings again\n"); }
             on_recv(interrupt, NULL)           { running = false; }

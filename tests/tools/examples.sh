@@ -73,6 +73,7 @@ form() {       # form NAME SOURCE...: how an example has to look
     grep -hq '^// Shows: ' "$@" || echo 'no // Shows: at its head'
 }
 
+shopt -s nullglob
 names=()
 for path in examples/[0-9]*; do
     name=${path##*/}
@@ -83,7 +84,7 @@ env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -s -k \
     verdict build "$(head -n 40 "$work/err")"
 for name in "${names[@]}"; do
     sources=(examples/"$name".c)
-    [ -d "examples/$name" ] && sources=(examples/"$name"/*.[ch])
+    [ -d "examples/$name" ] && sources=(examples/"$name"/*.{c,cc,h})
     verdict "$name" "$(form "$name" "${sources[@]}")"
     run "$name" "$(grep -l '^// Output' "${sources[@]}" | head -n 1)"
 done

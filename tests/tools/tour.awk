@@ -64,6 +64,7 @@ END {
     title = name
     sub(/^[0-9]+_/, "", title)
     gsub(/_/, " ", title)
+    sub(/^cpp$/, "C++", title)
     shows = toupper(substr(shows, 1, 1)) substr(shows, 2)
     title = toupper(substr(title, 1, 1)) substr(title, 2)
     print "<!doctype html>\n<html lang='en'>\n<meta charset='utf-8'>"
@@ -74,7 +75,7 @@ END {
           link(next_one, next_one " &rarr;") "</nav>"
     print "<main>\n<h1>" html(title) "</h1>\n<p class='shows'>" html(shows) "</p>"
     if (go_code != "") print "<h2>In Go</h2>\n<pre class='go'>" html(go_code) "</pre>"
-    print "<h2>In C</h2>\n<pre>" code "</pre>"
+    print "<h2>In C" (title == "C++" ? "++" : "") "</h2>\n<pre>" code "</pre>"
     print "<h2>What it prints" what "</h2>\n<pre class='out'>" html(out) "</pre>"
     if (err != "")
         print "<h2>and on stderr (* is any text)</h2>\n<pre class='out'>" html(err) "</pre>"

@@ -37,8 +37,8 @@ for path in examples/[0-9]*; do
     case $path in *.md) continue ;; esac
     name=${path##*/}
     names+=("${name%.c}")
-    if [ -d "$path" ]; then sources+=("$(echo "$path"/main.c "$path"/*.h \
-        "$(ls "$path"/*.c | grep -v /main.c)")")
+    if [ -d "$path" ]; then sources+=("$(ls "$path"/main.c*; ls "$path"/*.[ch] | grep -v /main.c |
+        LC_ALL=C sort -r)")
     else sources+=("$path"); fi
 done
 {
@@ -59,6 +59,7 @@ END
         # shellcheck disable=SC2086    # several files
         shows=$(awk -v list=1 -f tests/tools/tour.awk ${sources[$i]})
         title=${names[$i]#*_}
+        title=${title/#cpp/C++}
         echo "<li><a href='${names[$i]}.html'>${title//_/ }</a> &mdash; $shows</li>"
     done
     printf '</ol>\n</main>\n</html>\n'
