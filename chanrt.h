@@ -1730,7 +1730,8 @@ template <class T> class channel {
         bool more;
 
       public:
-        explicit iterator(raw c) : ch(c), value(), more(chanrt_x_chan_recv(c, &value) == 0) {}
+        explicit iterator(raw c)
+            : ch(c), value(), more(c != nullptr && chanrt_x_chan_recv(c, &value) == 0) {}
         const T &operator*() const { return value; }
         iterator &operator++() {
             more = chanrt_x_chan_recv(ch, &value) == 0;
@@ -2199,6 +2200,8 @@ static void chanrt__fail_deadlock(void) {
     fputs("fatal error: all tasks are asleep - deadlock!\n\n", stderr);
     chanrt__fail_say_seed();
     if (chanrt__fail_dump) chanrt__fail_dump(stderr);
+    if (!CHANRT_DEBUG)
+        fputs("chanrt: compiled with -DCHANRT_DEBUG=1 it names the lines they wait in\n", stderr);
     fflush(stderr);
     CHANRT__IF_TRACE(if (chanrt__fail_trace) chanrt__fail_trace("deadlock");)
     _exit(2);
@@ -7040,7 +7043,7 @@ static void chanrt__sched_on_fault(int sig, void *info, void *context) {
         char line[512];
         int n = snprintf(line, sizeof line,
                          "fatal error: stack overflow in task %llu \"%s\", spawned at %s:%d: "
-                         "its stack has %zu bytes\n",
+                         "its stack has %zu bytes (task_options.stack_size gives more)\n",
                          (unsigned long long)t->a_id, t->a_name, t->a_site->file, t->a_site->line,
                          chanrt__stack_size(t->stack->class));
         if (n > 0) chanrt__os_tell(line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
@@ -7542,6 +7545,15 @@ static void chanrt__debug_stop(const void *chan) {
     chanrt__fail_stop("%s at %s: the channel %p was freed at %s, it was made at %s; in %s", call,
                       chanrt__debug_place(here, at), chan, chanrt__debug_place(freed, known.freed),
                       chanrt__debug_place(made, known.made), chanrt__debug_who(who));
+}
+
+// A call without a channel, which only gives EINVAL.
+static void chanrt__debug_none(void) {
+    char here[256], who[256];
+    const chanrt_x_site *at = chanrt__debug_here();
+    chanrt__fail_say("%s at %s: the channel is NULL, nothing is done; in %s",
+                     at != NULL ? at->name : "a call", chanrt__debug_place(here, at),
+                     chanrt__debug_who(who));
 }
 
 static void chanrt__debug_use(const void *chan, const uint64_t *a_mark) {
@@ -8595,41 +8607,50 @@ CHANRT__NOINLINE static int chanrt__chan_recv_drawn(struct chanrt__chan *c, void
     return err;
 }
 
+static int chanrt__chan_none(void) {
+    CHANRT__IF_DEBUG(chanrt__debug_none();)
+    return EINVAL;
+}
+
 CHANRT_API int chanrt_x_chan_send(const volatile void *ch, const void *value) {
-    if (CHANRT__UNLIKELY(ch == NULL)) return EINVAL;
+    if (CHANRT__UNLIKELY(ch == NULL)) return chanrt__chan_none();
     struct chanrt__chan *c = chanrt__chan_of(ch);
     if (chanrt__sched_drawn()) return chanrt__chan_send_drawn(c, value, true);
     return chanrt__chan_send(c, value, true);
 }
 
 CHANRT_API int chanrt_x_chan_try_send(const volatile void *ch, const void *value) {
-    if (CHANRT__UNLIKELY(ch == NULL)) return EINVAL;
+    if (CHANRT__UNLIKELY(ch == NULL)) return chanrt__chan_none();
     struct chanrt__chan *c = chanrt__chan_of(ch);
     if (chanrt__sched_drawn()) return chanrt__chan_send_drawn(c, value, false);
     return chanrt__chan_may_send(c) ? chanrt__chan_send(c, value, false) : EAGAIN;
 }
 
 CHANRT_API int chanrt_x_chan_recv(const volatile void *ch, void *ptr) {
-    if (CHANRT__UNLIKELY(ch == NULL)) return EINVAL;
+    if (CHANRT__UNLIKELY(ch == NULL)) return chanrt__chan_none();
     struct chanrt__chan *c = chanrt__chan_of(ch);
     if (chanrt__sched_drawn()) return chanrt__chan_recv_drawn(c, ptr, true);
     return chanrt__chan_recv(c, ptr, true);
 }
 
 CHANRT_API int chanrt_x_chan_try_recv(const volatile void *ch, void *ptr) {
-    if (CHANRT__UNLIKELY(ch == NULL)) return EINVAL;
+    if (CHANRT__UNLIKELY(ch == NULL)) return chanrt__chan_none();
     struct chanrt__chan *c = chanrt__chan_of(ch);
     if (chanrt__sched_drawn()) return chanrt__chan_recv_drawn(c, ptr, false);
     return chanrt__chan_may_recv(c) ? chanrt__chan_recv(c, ptr, false) : EAGAIN;
 }
 
 CHANRT_API void chanrt_x_chan_get(const volatile void *ch, void *ptr, size_t size) {
-    if (ch == NULL) chanrt__chan_zero(ptr, size);
-    else chanrt_x_chan_recv(ch, ptr);
+    if (ch != NULL) {
+        chanrt_x_chan_recv(ch, ptr);
+        return;
+    }
+    chanrt__chan_none();
+    chanrt__chan_zero(ptr, size);
 }
 
 CHANRT_API int chanrt_x_chan_close(const volatile void *ch) {
-    if (ch == NULL) return EINVAL;
+    if (ch == NULL) return chanrt__chan_none();
     chanrt__sched_point();
     int err = chanrt__chan_close(chanrt__chan_of(ch));
     chanrt__sched_point();

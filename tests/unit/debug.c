@@ -115,6 +115,27 @@ TEST(every_call_notices_a_freed_channel) {
                     MADE_LINE));
 }
 
+enum { NONE_LINE = __LINE__ + 3 };
+CHILD(main_sends_to_none) {
+    chan(int) none = NULL;
+    bool nothing = chan_send(none, 1) == EINVAL && chan_get(none) == 0;
+    chan_free(none);                            // is fine, and so is never being ready
+    chan_select {
+        on_recv(none, NULL) {}
+        on_default {}
+    }
+    return nothing && chan_len(none) == 0 ? 7 : 1;
+}
+
+TEST(a_call_without_a_channel_is_told_by_its_place) {
+    check_line("main_sends_to_none", 7,
+               LINE("chanrt: chan_send none at %s:%d: the channel is NULL", __FILE__, NONE_LINE));
+    check_line("main_sends_to_none", 7,
+               LINE("chanrt: chan_get none at %s:%d: the channel is NULL", __FILE__, NONE_LINE));
+    check_no_line("main_sends_to_none", "chan_free");
+    check_no_line("main_sends_to_none", "chan_select");
+}
+
 CHILD(main_forgets_channels) {
     for (int i = 0; i < 3; i++) make_one();
     chan_free(make_one());
