@@ -6336,14 +6336,17 @@ static void chanrt__sched_requeue(struct chanrt__worker *w) {
     chanrt__sched_park(w, &t->a_on_cpu);
 }
 
-// Whether anything but the caller could go on.
+// Whether anything but the caller could go on. If not yet, but at some instant, the caller's
+// asking makes time pass.
 static bool chanrt__sched_others(struct chanrt__worker *w) {
+    if (chanrt__sched_has_work(w) || chanrt__atom_load(&chanrt__det.a_count) != 0 ||
+        chanrt__atom_load(&chanrt__pool.a_shared_len) != 0 ||
+        chanrt__atom_load(&w->a_pinned_len) != 0 || chanrt__atom_load(&chanrt__det.a_ready) != 0)
+        return true;
     int64_t due = chanrt__atom_load(&chanrt__pool.a_timer_next);
-    return chanrt__sched_has_work(w) || chanrt__atom_load(&chanrt__det.a_count) != 0 ||
-           chanrt__atom_load(&chanrt__pool.a_shared_len) != 0 ||
-           chanrt__atom_load(&w->a_pinned_len) != 0 ||
-           chanrt__atom_load(&chanrt__det.a_ready) != 0 ||
-           (due != CHANRT__FOREVER && due <= chanrt_now());
+    int64_t until = chanrt__det_next_deadline();
+    if (until < due) due = until;
+    return due != CHANRT__FOREVER && due <= chanrt_now();
 }
 
 CHANRT__NOINLINE static void chanrt__sched_point_drawn(void) {
@@ -8944,7 +8947,6 @@ static void chanrt__select_settle(chanrt_chan_case *k, const struct chanrt__sele
     if (end->step == CHANRT__STEP_CLOSED && !send && k->x_ptr != NULL)
         chanrt__chan_zero(k->x_ptr, end->elem);
     k->err = end->step == CHANRT__STEP_CLOSED ? EPIPE : 0;
-    if (end->peer != NULL) chanrt__sched_point();
 }
 
 // --- descriptors among the cases: x_ptr is the number, x_io says that it was found ready
@@ -9159,9 +9161,8 @@ static int chanrt__select_block(chanrt_chan_case *cases, int n, int64_t deadline
     return look ? (int)CHANRT__SELECT_AGAIN : won; // F3
 }
 
-static int chanrt__select_run(chanrt_chan_case *cases, int n, int64_t timeout, bool ordered,
-                              bool io) {
-    chanrt__sched_point();
+static int chanrt__select_attempt(chanrt_chan_case *cases, int n, int64_t timeout, bool ordered,
+                                  bool io) {
     int64_t deadline = CHANRT__FOREVER;
     for (uint32_t tries = 0;; chanrt__os_back_off(&tries)) {
         if (io) chanrt__select_look(cases, n);
@@ -9173,6 +9174,14 @@ static int chanrt__select_run(chanrt_chan_case *cases, int n, int64_t timeout, b
         if (i < 0) i = chanrt__select_block(cases, n, deadline, ordered, io);
         if (i != CHANRT__SELECT_AGAIN) return i;
     }
+}
+
+static int chanrt__select_run(chanrt_chan_case *cases, int n, int64_t timeout, bool ordered,
+                              bool io) {
+    chanrt__sched_point();
+    int i = chanrt__select_attempt(cases, n, timeout, ordered, io);
+    chanrt__sched_point();
+    return i;
 }
 
 CHANRT_API int chanrt_chan_select_n(chanrt_chan_case *cases, int n, int64_t timeout) {
@@ -9417,6 +9426,7 @@ CHANRT_API bool chanrt_timer_reset(chanrt_chan_timer *t, int64_t ns) {
 
 CHANRT_API void chanrt_timer_free(chanrt_chan_timer *t) {
     if (t == NULL) return;
+    chanrt__sched_point();
     chanrt__timer_disarm(t);
     chanrt_x_chan_free(t->chan);
     chanrt__timer_destroy(t);
@@ -9723,7 +9733,6 @@ CHANRT__NOINLINE static int chanrt__sync_mutex_wait(chanrt_sync_mutex *m, int64_
 
 static int chanrt__sync_mutex_lock(chanrt_sync_mutex *m, int64_t ns) {
     int64_t deadline;
-    chanrt__sched_point();
     if (chanrt__sync_mutex_try(m, false)) return chanrt__sync_taken(&m->a_state);
     if (!chanrt__sync_deadline(ns, &deadline)) return ETIMEDOUT;
     if (chanrt__sync_may_spin() && chanrt__sync_mutex_spin(m, false))
@@ -9734,9 +9743,11 @@ static int chanrt__sync_mutex_lock(chanrt_sync_mutex *m, int64_t ns) {
 
 CHANRT_API int chanrt_x_mutex_lock(chanrt_sync_mutex *m, int64_t ns) {
     if (m == NULL) return EINVAL;
+    chanrt__sched_point();
     CHANRT__IF_DEBUG(if (ns < 0) chanrt__held_want(m);)
     int err = chanrt__sync_mutex_lock(m, ns);
     CHANRT__IF_DEBUG(if (err == 0) chanrt__held_got(m, false);)
+    chanrt__sched_point(); // inside: others may find it locked
     return err;
 }
 
@@ -9906,7 +9917,6 @@ static int chanrt__sync_rw_lock(chanrt_sync_rwmutex *rw, int64_t ns, bool reader
     struct chanrt__waiter node;
     int64_t deadline;
     if (rw == NULL) return EINVAL;
-    chanrt__sched_point();
     if (chanrt__sync_rw_try(rw, reader, false, false)) return chanrt__sync_taken(&rw->a_state);
     bool waits = chanrt__sync_deadline(ns, &deadline);
     uint32_t s = chanrt__atom_load(&rw->a_state);
@@ -9928,16 +9938,20 @@ static int chanrt__sync_rw_lock(chanrt_sync_rwmutex *rw, int64_t ns, bool reader
 }
 
 CHANRT_API int chanrt_x_rwmutex_rlock(chanrt_sync_rwmutex *rw, int64_t ns) {
+    chanrt__sched_point();
     CHANRT__IF_DEBUG(if (rw != NULL && ns < 0) chanrt__held_want(rw);)
     int err = chanrt__sync_rw_lock(rw, ns, true);
     CHANRT__IF_DEBUG(if (err == 0) chanrt__held_got(rw, true);)
+    chanrt__sched_point(); // inside
     return err;
 }
 
 CHANRT_API int chanrt_x_rwmutex_lock(chanrt_sync_rwmutex *rw, int64_t ns) {
+    chanrt__sched_point();
     CHANRT__IF_DEBUG(if (rw != NULL && ns < 0) chanrt__held_want(rw);)
     int err = chanrt__sync_rw_lock(rw, ns, false);
     CHANRT__IF_DEBUG(if (err == 0) chanrt__held_got(rw, false);)
+    chanrt__sched_point(); // inside
     return err;
 }
 
@@ -9971,6 +9985,7 @@ CHANRT__NOINLINE static int chanrt__sync_rw_runlock(chanrt_sync_rwmutex *rw) {
     }
     chanrt__os_unlock(lock);
     chanrt__sync_finish_all(in);
+    chanrt__sched_point();
     return err;
 }
 
@@ -10003,6 +10018,7 @@ CHANRT_API int chanrt_x_rwmutex_unlock(chanrt_sync_rwmutex *rw) {
     chanrt__os_unlock(lock);
     chanrt__sync_finish_all(in);
     CHANRT__IF_DEBUG(if (!locked) chanrt__held_misuse(rw);)
+    chanrt__sched_point();
     return locked ? 0 : EINVAL;
 }
 
@@ -10065,6 +10081,7 @@ CHANRT_API int chanrt_x_once_do(chanrt_sync_once *o, void (*fn)(void *), void *a
     chanrt__os_unlock(lock);
     if (s == 0) chanrt__sync_once_run(o, fn, arg);
     else chanrt__atom_take(&o->a_state);
+    chanrt__sched_point();
     return s == CHANRT__SYNC_ONCE_RUNNING ? EDEADLK : 0;
 }
 
@@ -10112,6 +10129,7 @@ CHANRT_API int chanrt_sync_cond_signal(chanrt_sync_cond *c) {
     chanrt__wait_take(&c->x_queue, NULL, &n); // no select: never busy
     chanrt__os_unlock(lock);
     if (n != NULL) chanrt__wait_finish(n, 0);
+    chanrt__sched_point();
     return 0;
 }
 
@@ -10125,6 +10143,7 @@ CHANRT_API int chanrt_sync_cond_broadcast(chanrt_sync_cond *c) {
     chanrt__wait_take_all(&c->x_queue, &first, &last);
     chanrt__os_unlock(lock);
     chanrt__sync_finish_all(first);
+    chanrt__sched_point();
     return 0;
 }
 
@@ -10171,13 +10190,10 @@ CHANRT_API int chanrt_sync_sem_init(chanrt_sync_sem *s, int n) {
     return 0;
 }
 
-CHANRT_API int chanrt_x_sem_acquire(chanrt_sync_sem *s, int k, int64_t ns) {
+static int chanrt__sync_sem_acquire(chanrt_sync_sem *s, int k, int64_t ns) {
     struct chanrt__wait wait;
     struct chanrt__waiter node;
     int64_t deadline;
-    if (s == NULL || k < 0) return EINVAL;
-    if (k > s->x_size) return EDEADLK;
-    chanrt__sched_point();
     if (k == 0 || chanrt__sync_sem_try(s, (uint32_t)k, false))
         return chanrt__sync_taken(&s->a_state);
     if (!chanrt__sync_deadline(ns, &deadline)) return ETIMEDOUT;
@@ -10200,6 +10216,15 @@ CHANRT_API int chanrt_x_sem_acquire(chanrt_sync_sem *s, int k, int64_t ns) {
     return ETIMEDOUT;
 }
 
+CHANRT_API int chanrt_x_sem_acquire(chanrt_sync_sem *s, int k, int64_t ns) {
+    if (s == NULL || k < 0) return EINVAL;
+    if (k > s->x_size) return EDEADLK;
+    chanrt__sched_point();
+    int err = chanrt__sync_sem_acquire(s, k, ns);
+    chanrt__sched_point();
+    return err;
+}
+
 CHANRT_API int chanrt_x_sem_release(chanrt_sync_sem *s, int k) {
     struct chanrt__waiter *in = NULL;
     int err = 0;
@@ -10216,6 +10241,7 @@ CHANRT_API int chanrt_x_sem_release(chanrt_sync_sem *s, int k) {
              !chanrt__atom_cas_acqrel(&s->a_state, old, old + 2 * (uint32_t)k)); // [sem]
     chanrt__os_unlock(lock);
     chanrt__sync_finish_all(in);
+    chanrt__sched_point();
     return err;
 }
 
@@ -10461,6 +10487,7 @@ CHANRT_API chanrt_task_ctx *chanrt_ctx_background(void) {
 }
 
 CHANRT_API chanrt_task_ctx *chanrt_ctx_with_cancel(chanrt_task_ctx *parent) {
+    chanrt__sched_point(); // before it sees whether the parent is cancelled
     struct chanrt_task_ctx *c = chanrt__context_new(parent);
     return c != NULL ? chanrt__context_link(c) : NULL;
 }
@@ -10468,6 +10495,7 @@ CHANRT_API chanrt_task_ctx *chanrt_ctx_with_cancel(chanrt_task_ctx *parent) {
 // A child with the deadline t; FOREVER: none of its own.
 static struct chanrt_task_ctx *chanrt__context_timed(struct chanrt_task_ctx *parent, int64_t t,
                                                      int64_t now) {
+    chanrt__sched_point();
     struct chanrt_task_ctx *c = chanrt__context_new(parent);
     if (c == NULL) return NULL;
     bool sooner = t < c->deadline, late = t <= now;
@@ -10494,6 +10522,7 @@ CHANRT_API chanrt_task_ctx *chanrt_ctx_with_deadline(chanrt_task_ctx *parent, in
 
 CHANRT_API chanrt_task_ctx *chanrt_ctx_with_value(chanrt_task_ctx *parent, const void *key,
                                                   void *value) {
+    chanrt__sched_point();
     struct chanrt_task_ctx *c = key != NULL ? chanrt__context_new(parent) : NULL;
     if (c == NULL) return NULL;
     c->key = key;
@@ -10512,7 +10541,9 @@ CHANRT_API void *chanrt_ctx_value(chanrt_task_ctx *c, const void *key) {
 
 CHANRT_API void chanrt_ctx_cancel_cause(chanrt_task_ctx *c, int err) {
     if (c == NULL || c == &chanrt__context_background) return;
+    chanrt__sched_point();
     chanrt__context_cancel(c, ECANCELED, err != 0 ? err : ECANCELED);
+    chanrt__sched_point();
 }
 
 CHANRT_API void chanrt_ctx_cancel(chanrt_task_ctx *c) {
@@ -10528,6 +10559,7 @@ static void chanrt__context_help(struct chanrt_task_ctx *c) {
 
 CHANRT_API chanrt_chan_receiver(char) chanrt_ctx_done(chanrt_task_ctx *c) {
     if (c == NULL || c == &chanrt__context_background) return NULL;
+    chanrt__sched_point();
     if (chanrt__atom_load_acq(&c->a_done) == NULL) { // [done]
         chanrt__os_lock(&c->a_lock);
         if (chanrt__atom_load(&c->a_done) == NULL) {
@@ -10547,6 +10579,7 @@ CHANRT_API chanrt_chan_receiver(char) chanrt_ctx_done(chanrt_task_ctx *c) {
 
 CHANRT_API int chanrt_ctx_err(chanrt_task_ctx *c) {
     if (CHANRT__UNLIKELY(c == NULL)) return EINVAL;
+    chanrt__sched_point(); // who asks again and again lets those run who would cancel it
     int error = chanrt__atom_load_acq(&c->a_error); // [cancel]
     if (CHANRT__UNLIKELY(error != 0)) chanrt__context_help(c);
     return error;
@@ -10568,6 +10601,7 @@ CHANRT_API bool chanrt_ctx_deadline(chanrt_task_ctx *c, int64_t *t) {
 CHANRT_API uint64_t chanrt_ctx_after_func(chanrt_task_ctx *c, void (*fn)(void *), void *arg) {
     static const chanrt_x_site site = { "ctx_after_func", "(context)", 0 };
     if (c == NULL || fn == NULL) return 0;
+    chanrt__sched_point();
     struct chanrt__task *t = chanrt__context_prepare(&site, fn, arg);
     if (t == NULL) return 0;
     uint64_t handle = t->a_id; // t may have ended when we come to return it
@@ -10581,12 +10615,14 @@ CHANRT_API uint64_t chanrt_ctx_after_func(chanrt_task_ctx *c, void (*fn)(void *)
     }
     chanrt__os_unlock(&c->a_lock);
     if (now) chanrt__sched_launch(chanrt__sched_self(), t);
+    chanrt__sched_point();
     return handle;
 }
 
 CHANRT_API bool chanrt_ctx_after_stop(chanrt_task_ctx *c, uint64_t handle) {
     if (c == NULL) return false;
     struct chanrt__task *t = NULL;
+    chanrt__sched_point();
     chanrt__os_lock(&c->a_lock);
     if (c->after_epoch == chanrt__pool.epoch) {
         struct chanrt__task **at = &c->after;
@@ -10601,6 +10637,7 @@ CHANRT_API bool chanrt_ctx_after_stop(chanrt_task_ctx *c, uint64_t handle) {
 
 CHANRT_API void chanrt_ctx_free(chanrt_task_ctx *c) {
     if (c == NULL || c == &chanrt__context_background) return;
+    chanrt__sched_point();
     CHANRT__IF_DEBUG(chanrt__debug_context_freed(c);) // before its address can be another's
     chanrt__context_cancel(c, ECANCELED, ECANCELED);
     // A deadline that fired into a shutdown has no task any more to give up its reference.
@@ -10609,6 +10646,7 @@ CHANRT_API void chanrt_ctx_free(chanrt_task_ctx *c) {
         chanrt__context_drop(c);
     }
     chanrt__context_drop(c);
+    chanrt__sched_point();
 }
 
 //------------------------------------------------------------------------------
@@ -10663,10 +10701,12 @@ CHANRT_API int chanrt_group_init(chanrt_task_group *g, chanrt_task_ctx *ctx) {
 }
 
 CHANRT_API chanrt_task_ctx *chanrt_group_ctx(chanrt_task_group *g) {
+    chanrt__sched_point(); // a wait elsewhere ends the group
     return chanrt__group_alive(g) ? g->x_ctx : NULL;
 }
 
 CHANRT_API int chanrt_group_limit(chanrt_task_group *g, int n) {
+    chanrt__sched_point();
     if (!chanrt__group_alive(g)) return EINVAL;
     struct chanrt__waiter *first = NULL, *last = NULL, *node;
     chanrt__os_lock(&g->a_lock);
@@ -10682,11 +10722,13 @@ CHANRT_API int chanrt_group_limit(chanrt_task_group *g, int n) {
     }
     chanrt__os_unlock(&g->a_lock);
     chanrt__group_wake(first, 0);
+    chanrt__sched_point();
     return err;
 }
 
 // A place in the group: taken, or waited for.
 static int chanrt__group_enter(struct chanrt_task_group *g, bool block) {
+    chanrt__sched_point();
     if (!chanrt__group_alive(g)) return EINVAL;
     chanrt__os_lock(&g->a_lock);
     if (CHANRT__LIKELY(g->x_limit < 0 || g->x_active < g->x_limit)) {
@@ -10739,6 +10781,7 @@ CHANRT_API void chanrt_x_group_end(void *object, int result) {
 }
 
 CHANRT_API int chanrt_group_wait(chanrt_task_group *g) {
+    chanrt__sched_point();
     if (!chanrt__group_alive(g)) return EINVAL;
     chanrt__os_lock(&g->a_lock);
     if (g->x_active == 0) {
@@ -10915,6 +10958,7 @@ static int chanrt__blocking_call(void (*fn)(void *), void *arg) {
     int err = chanrt__blocking_submit(&job);
     if (err != 0) chanrt__det_busy(-1);
     if (err != 0) return err;
+    if (chanrt__sched_drawn()) chanrt__det_await_helpers(); // else it may park, or not
     chanrt__os_lock(&job.a_lock);
     if (job.done) {
         chanrt__os_unlock(&job.a_lock);
@@ -10955,9 +10999,13 @@ static void chanrt__blocking_shutdown(void) {
 
 CHANRT_API int chanrt_task_blocking(void (*fn)(void *), void *arg) {
     if (fn == NULL) return EINVAL;
-    if (chanrt__sched_self() != NULL) return chanrt__blocking_call(fn, arg);
-    fn(arg);
-    return 0;
+    if (chanrt__sched_self() == NULL) {
+        fn(arg);
+        return 0;
+    }
+    int err = chanrt__blocking_call(fn, arg);
+    chanrt__sched_point();
+    return err;
 }
 
 //------------------------------------------------------------------------------
@@ -11201,6 +11249,7 @@ static ssize_t chanrt__io_run(struct chanrt__io_call *c, int64_t ns) {
         else r = 0;
         if (r != 0) break;
     }
+    chanrt__sched_point();
     if (r >= 0) {
         chanrt__io_take_turns();
         return r;
@@ -11293,6 +11342,7 @@ CHANRT_API int chanrt_io_close(int fd) {
         err = *chanrt_x_errno();
     else err = 0;
     if (d != NULL) chanrt__fd_closed(d);
+    chanrt__sched_point();
     *chanrt_x_errno() = kept;
     return err;
 }
@@ -11475,6 +11525,7 @@ static void chanrt__signal_freed(struct chanrt__chan *c) {
 }
 
 CHANRT_API chanrt_chan_receiver(int) chanrt_chan_signal(int sig) {
+    chanrt__sched_point();
     if (sig < 1 || sig > CHANRT__SIGNAL_MOST || sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE ||
         sig == SIGILL || chanrt__sched_watch() != 0)
         return NULL;

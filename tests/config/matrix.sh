@@ -30,7 +30,7 @@ refuses() {
 # The words with = become variables of this row alone, the rest is what to run.
 run_suites() (
     workers=${WORKERS:-1 4} under='' scale=${SCALE:-0.2} qemu='' libs=-lcmocka stdxx=c++17
-    refusal=''
+    refusal='' needs=''
     names=() some=$smoke
     [ -z "$QUICK" ] || some=$quick
     eval "set -- $1"
@@ -43,6 +43,11 @@ run_suites() (
         *)          names+=("$word") ;;
         esac
     done
+    if [ -n "$needs" ] && ! grep -qw "$needs" /proc/cpuinfo; then
+        echo "not run: this processor has no $needs"
+        echo '0 passed, 0 failed'
+        return
+    fi
     if [ -n "$qemu" ]; then
         under=qemu-$qemu
         export TEST_RUNNER=$under QEMU_LD_PREFIX=${qemu_libs:-/usr/$qemu-linux-gnu}
@@ -55,6 +60,7 @@ run_suites() (
 what() {    # what PASSED FAILED SUITES: one word for the table
     case "$2 $3" in
     [1-9]*)     echo FAILED ;;
+    0\ *needs=*) [ "$1" -gt 0 ] && echo "run: $1 tests" || echo 'neither: not this processor' ;;
     *refusal=*) echo 'neither: it refuses, and says why' ;;
     *)          echo "run: $1 tests" ;;
     esac
@@ -72,6 +78,7 @@ run_row() {    # run_row NAME COMPILER FLAGS SUITES
         "$(what "${p:-0}" "${f:-1}" "$4")" >"$B/line"
     printf '%-5s %-18s %4d tests %4d s\n' "$([ "${f:-1}" -eq 0 ] && echo ok || echo FAIL)" \
         "$1" "${p:-0}" $((SECONDS - started))
+    grep '^not run: ' "$B/output"
     [ "${f:-1}" -eq 0 ] || grep -v '^ok ' "$B/output" | head -n 50 | sed 's/^/      /'
 }
 

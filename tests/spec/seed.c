@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <unistd.h>
 
@@ -309,6 +310,206 @@ TEST(many_more_tasks_than_are_looked_at_together_all_run) {
 }
 
 //--------------------------------------------------------------------------------------------------
+// Every call is a place where somebody else may go on.
+
+static struct {
+    chan(int) full, empty, spare;
+    waitgroup wg;
+    sync_mutex mutex;
+    sync_rwmutex rw;
+    sync_once once;
+    sync_cond cond;
+    sync_sem sem;
+    chan_timer *timer;
+    task_ctx *ctx, *other_ctx;
+    task_group group;
+    int pipe[2];
+    char byte;
+} s;
+
+static void set_the_stage(uint64_t seed) {
+    begin(seed);
+    memset(&s, 0, sizeof s);
+    s.full = chan_make(int, 2), s.empty = chan_make(int, 2), s.spare = chan_make(int, 0);
+    chan_send(s.full, 1);
+    CHECK_EQ(sync_sem_init(&s.sem, 1), 0);
+    s.timer = timer_make(3600 * CHANRT_SECOND);
+    s.ctx = ctx_with_cancel(ctx_background()), s.other_ctx = ctx_with_cancel(ctx_background());
+    CHECK_EQ(group_init(&s.group, NULL), 0);
+    CHECK_EQ(pipe(s.pipe), 0);
+    CHECK_EQ(write(s.pipe[1], "x", 1), 1);
+}
+
+static void clear_the_stage(void) {
+    chan_free(s.full), chan_free(s.empty), chan_free(s.spare);
+    timer_free(s.timer);
+    ctx_free(s.ctx), ctx_free(s.other_ctx);
+    group_wait(&s.group);
+    for (int i = 0; i < 2; i++)
+        if (s.pipe[i] >= 0) close(s.pipe[i]);
+    end();
+}
+
+static void nothing(void *arg) { (void)arg; }
+TASK(nothing_to_do) {}
+TASK_ERR(no_error) { return 0; }
+
+static void select_send(chan(int) ch) {
+    chan_select { on_send(ch, 1) {} }
+}
+
+static void select_default(void) {
+    chan_select {
+        on_recv(s.empty, NULL) {}
+        on_default {}
+    }
+}
+
+// Makes one of the calls. Its text, or NULL when there are no more.
+static const char *make_call(int which) {
+    int n = 0;
+#define CALL(...) if (which == n++) return (void)(__VA_ARGS__), #__VA_ARGS__
+    CALL(go(nothing_to_do));
+    CALL(task_yield());
+    CALL(task_sleep(1));
+    CALL(task_blocking(nothing, NULL));
+    CALL(chan_send(s.empty, 1));
+    CALL(chan_try_send(s.empty, 1));
+    CALL(chan_recv(s.full, NULL));
+    CALL(chan_try_recv(s.empty, NULL));
+    CALL(chan_recv_timeout(s.empty, NULL, 0));
+    CALL(chan_len(s.full));
+    CALL(chan_close(s.empty));
+    CALL(chan_free(s.spare), s.spare = NULL);
+    CALL(select_send(s.empty));
+    CALL(select_default());
+    CALL(chan_select_n((chan_case[]){ case_recv(s.full, NULL) }, 1, -1));
+    CALL(chan_free(chan_signal(SIGUSR1)));
+    CALL(wg_add(&s.wg, 1));
+    CALL(wg_wait(&s.wg));
+    CALL(sync_mutex_lock(&s.mutex), sync_mutex_unlock(&s.mutex));
+    CALL(sync_mutex_trylock(&s.mutex), sync_mutex_unlock(&s.mutex));
+    CALL(sync_rwmutex_rlock(&s.rw), sync_rwmutex_runlock(&s.rw));
+    CALL(sync_rwmutex_tryrlock(&s.rw), sync_rwmutex_runlock(&s.rw));
+    CALL(sync_rwmutex_lock(&s.rw), sync_rwmutex_unlock(&s.rw));
+    CALL(sync_once_do(&s.once, nothing, NULL));
+    CALL(sync_cond_signal(&s.cond));
+    CALL(sync_cond_broadcast(&s.cond));
+    CALL(sync_sem_acquire(&s.sem, 1));
+    CALL(sync_sem_tryacquire(&s.sem, 1));
+    CALL(timer_stop(s.timer));
+    CALL(timer_reset(s.timer, CHANRT_SECOND));
+    CALL(timer_free(s.timer), s.timer = NULL);
+    CALL(ctx_free(ctx_with_cancel(s.ctx)));
+    CALL(ctx_cancel(s.ctx));
+    CALL(ctx_cancel_cause(s.ctx, 5));
+    CALL(ctx_done(s.ctx));
+    CALL(ctx_err(s.ctx));
+    CALL(ctx_cause(s.ctx));
+    CALL(ctx_after_func(s.ctx, nothing, NULL));
+    CALL(ctx_after_stop(s.ctx, 1));
+    CALL(ctx_free(s.other_ctx), s.other_ctx = NULL);
+    CALL(group_go(&s.group, no_error));
+    CALL(group_try_go(&s.group, no_error));
+    CALL(group_limit(&s.group, 3));
+    CALL(group_ctx(&s.group));
+    CALL(group_wait(&s.group));
+    CALL(io_read(s.pipe[0], &s.byte, 1));
+    CALL(io_write(s.pipe[1], "y", 1));
+    CALL(io_wait(s.pipe[0], IO_READ, -1));
+    CALL(io_close(s.pipe[1]), s.pipe[1] = -1);
+    return NULL;
+}
+
+TASK(make_a_call, int, which, const char **, name) {
+    note("<");
+    *name = make_call(which);
+    note(">");
+}
+
+TASK(be_ready) { note("b"); }
+
+TEST(every_call_lets_somebody_else_go_on) {
+    const char *name = "";
+    for (int which = 0; name != NULL; which++) {
+        bool between = false;
+        for (uint64_t seed = 1; seed <= 100 && !between && name != NULL; seed++) {
+            waitgroup wg = {0};
+            set_the_stage(seed);
+            CHECK_EQ(wg_go(&wg, make_a_call, which, &name), 0);
+            CHECK_EQ(wg_go(&wg, be_ready), 0);
+            wg_wait(&wg);
+            clear_the_stage();
+            between = strcmp(trace.text, "<b>") == 0;
+        }
+        if (name != NULL && !between) test_check(false, name, __FILE__, __LINE__);
+    }
+}
+
+static void wait_for_signal(void) {
+    sync_mutex_lock(&s.mutex);
+    sync_cond_wait(&s.cond, &s.mutex);
+    sync_mutex_unlock(&s.mutex);
+}
+
+// One of the calls that end somebody's wait: what comes before it, the call, and the wait.
+enum { BEFORE, CALLED, WAITING };
+static const char *wake_by_call(int which, int part) {
+    int n = 0;
+#define WAKES(before, call, wait)                                                          \
+    if (which == n++) return part == BEFORE ? (void)(before) : part == CALLED ? (void)(call) \
+                                            : (void)(wait), #call
+    WAKES(sync_mutex_lock(&s.mutex), sync_mutex_unlock(&s.mutex), sync_mutex_lock(&s.mutex));
+    WAKES(sync_rwmutex_lock(&s.rw), sync_rwmutex_unlock(&s.rw), sync_rwmutex_rlock(&s.rw));
+    WAKES(sync_rwmutex_rlock(&s.rw), sync_rwmutex_runlock(&s.rw), sync_rwmutex_lock(&s.rw));
+    WAKES(sync_sem_acquire(&s.sem, 1), sync_sem_release(&s.sem, 1), sync_sem_acquire(&s.sem, 1));
+    WAKES(0, sync_cond_signal(&s.cond), wait_for_signal());
+    WAKES(0, sync_cond_broadcast(&s.cond), wait_for_signal());
+    WAKES(wg_add(&s.wg, 1), wg_done(&s.wg), wg_wait(&s.wg));
+    WAKES(0, ctx_cancel(s.ctx), chan_recv(ctx_done(s.ctx), NULL));
+    WAKES(0, ctx_free(s.other_ctx), chan_recv(ctx_done(s.other_ctx), NULL));
+    WAKES(group_limit(&s.group, 0), group_limit(&s.group, 1), group_go(&s.group, no_error));
+    WAKES(0, chan_close(s.spare), chan_recv(s.spare, NULL));
+    WAKES(0, chan_send(s.spare, 1), chan_recv(s.spare, NULL));
+    WAKES(0, chan_recv(s.spare, NULL), chan_send(s.spare, 1));
+    WAKES(0, select_send(s.spare), chan_recv(s.spare, NULL));
+    return NULL;
+}
+
+TASK(wake, int, which, const char **, name) {
+    *name = wake_by_call(which, BEFORE);
+    task_sleep(2);          // virtual time: the other one waits by now
+    note("<");
+    wake_by_call(which, CALLED);
+    note(">");
+}
+
+TASK(wait_to_be_woken, int, which) {
+    task_sleep(1);
+    wake_by_call(which, WAITING);
+    note("b");
+}
+
+TEST(who_is_woken_may_go_on_before_the_call_returns_or_later) {
+    const char *name = "";
+    for (int which = 0; name != NULL; which++) {
+        bool before = false, later = false;
+        for (uint64_t seed = 1; seed <= 100 && !(before && later) && name != NULL; seed++) {
+            waitgroup wg = {0};
+            set_the_stage(seed);
+            CHECK_EQ(wg_go(&wg, wake, which, &name), 0);
+            if (name != NULL) CHECK_EQ(wg_go(&wg, wait_to_be_woken, which), 0);
+            wg_wait(&wg);
+            s.other_ctx = name != NULL && strstr(name, "other_ctx") ? NULL : s.other_ctx;
+            clear_the_stage();
+            before |= strcmp(trace.text, "<b>") == 0;
+            later |= strcmp(trace.text, "<>b") == 0;
+        }
+        if (name != NULL && !(before && later)) test_check(false, name, __FILE__, __LINE__);
+    }
+}
+
+//--------------------------------------------------------------------------------------------------
 // Deadlocks, and the environment.
 
 TASK(take_two, chan(int), a, chan(int), b) {
@@ -489,6 +690,24 @@ static void *late(void *arg) {
     usleep(50000);
     chan_send(ch, 5);
     return NULL;
+}
+
+static void *sleep_for_a_millisecond(void *woken) {
+    task_sleep(CHANRT_MILLISECOND);
+    atomic_store((atomic_bool *)woken, true);
+    return NULL;
+}
+
+TEST(a_thread_that_polls_sees_another_ones_sleep_end) {
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        pthread_t thread;
+        atomic_bool woken = false;
+        begin(seed);
+        pthread_create(&thread, NULL, sleep_for_a_millisecond, &woken);
+        while (!atomic_load(&woken)) task_yield();
+        pthread_join(thread, NULL);
+        end();
+    }
 }
 
 // No deadlock while a thread is left that could call in.

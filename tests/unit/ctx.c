@@ -53,6 +53,30 @@ CHANRT__NOINLINE static bool holds(uintptr_t v, struct chanrt__ctx *from, struct
            x == (double)v && y == (double)v + 1;
 }
 
+// The same with vectors: a call keeps none of them, but a switch that was inlined is no call.
+#if defined(__AVX512F__)
+enum { VECTOR = 64 };
+#elif defined(__AVX__)
+enum { VECTOR = 32 };
+#else
+enum { VECTOR = 16 };
+#endif
+typedef int64_t vector __attribute__((vector_size(VECTOR)));
+enum { VECTORS = 12, LANES = VECTOR / 8 };
+
+CHANRT__NOINLINE static bool holds_vectors(int64_t v, struct chanrt__ctx *from,
+                                           struct chanrt__ctx *to, uint32_t *commit) {
+    vector in[VECTORS], out[VECTORS];
+    for (int i = 0; i < VECTORS * LANES; i++) in[i / LANES][i % LANES] = v + i;
+    volatile vector *p = in; // read once, before the switch
+    vector a = p[0], b = p[1], c = p[2], d = p[3], e = p[4], f = p[5];
+    vector g = p[6], h = p[7], i = p[8], j = p[9], k = p[10], zeros = {0};
+    chanrt__ctx_switch(from, to, commit, false);
+    vector after[VECTORS] = { a, b, c, d, e, f, g, h, i, j, k, p[11] + zeros };
+    memcpy(out, after, sizeof out);
+    return memcmp(in, out, sizeof in) == 0;
+}
+
 //------------------------------------------------------------------------------
 // There and back.
 
@@ -82,6 +106,27 @@ TEST(switching_keeps_registers_and_clears_the_word) {
     CHECK_EQ(entered, n);
     CHECK_EQ(lost, 0);
     CHECK_EQ(uncleared, 0);
+    free_other();
+}
+
+static void echo_vectors(void) {
+    chanrt__ctx_arrived(NULL);
+    for (;;) {
+        entered = entered + 1;
+        if (!holds_vectors(-1000000 - entered, &other, home, &word)) lost = lost + 1;
+    }
+}
+
+TEST(switching_keeps_vectors) {
+    struct side here = {0};
+    long n = test_rounds(10000);
+    entered = lost = 0;
+    home = stand_here(&here);
+    make_other(echo_vectors);
+    for (long i = 0; i < n; i++)
+        if (!holds_vectors(i, home, &other, &word)) lost = lost + 1;
+    CHECK_EQ(entered, n);
+    CHECK_EQ(lost, 0);
     free_other();
 }
 
