@@ -94,6 +94,10 @@ extern int64_t test_unit;
 
 #define test_workers() chanrt_workers()
 
+// Whether CHANRT_SEED asks for the deterministic mode: one runs at a time, until its next call. Who
+// waits for somebody has to make one; and time jumps.
+#define test_seeded() (getenv("CHANRT_SEED") != NULL)
+
 #define test_emulated() (getenv("TEST_RUNNER") != NULL)
 
 // How printf begins a pointer.

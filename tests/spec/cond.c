@@ -37,7 +37,7 @@ TEST(a_signal_wakes_exactly_one_in_the_order_they_came) {
         if (i % 10 == 0) {
             pthread_t thread;
             CHECK_EQ(pthread_create(&thread, NULL, signal_it, &r.c), 0);
-            CHECK_EQ(pthread_join(thread, NULL), 0);
+            CHECK_EQ(join_thread(thread), 0);
         } else {
             if (i % 2) CHECK_EQ(sync_mutex_lock(&r.m), 0);
             CHECK_EQ(sync_cond_signal(&r.c), 0);

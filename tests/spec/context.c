@@ -388,7 +388,7 @@ TEST(the_closed_channel_and_the_error_are_seen_together) {
         meet(&w.gate, 1);
         spin(dice(&seed) % 200);
         ctx_cancel_cause(top, EIO);
-        pthread_join(t, NULL);
+        join_thread(t);
         if (c != top) ctx_free(c);
         ctx_free(top);
     }
@@ -461,7 +461,7 @@ TEST(when_a_cancel_returns_all_below_is_over_whoever_did_it) {
         spin(dice(&seed) % 300);
         ctx_cancel(r.top);
         all_over(&r, 0);
-        pthread_join(t, NULL);
+        join_thread(t);
         ctx_free(r.top);
         for (int i = 0; i < 40; i++) ctx_free(r.c[i]);
     }
@@ -632,7 +632,7 @@ TEST(a_function_is_stopped_or_runs_never_both) {
         meet(&s.gate, 1);
         spin(dice(&seed) % 400);
         ctx_cancel(s.c);
-        pthread_join(t, NULL);
+        join_thread(t);
         stopped += atomic_load(&s.stopped);
         ctx_free(s.c);
     }
@@ -705,7 +705,7 @@ CHILD(has_contexts_without_a_pool) {
     pthread_t t;
     task_ctx *top = ctx_with_cancel(ctx_background()), *c = ctx_with_value(top, &t, &t);
     pthread_create(&t, NULL, thread_life, c);
-    pthread_join(t, NULL);
+    join_thread(t);
     CHECK(alive(c) && ctx_value(c, &t) == &t);
     ctx_free(top);
     ended(c, ECANCELED, ECANCELED);

@@ -145,7 +145,7 @@ TEST(who_joins_a_reader_that_comes_and_goes_keeps_writers_out) {
         struct guest g = {0};
         waitgroup wg = {0};
         CHECK_EQ(wg_go(&wg, comes_and_goes, &g), 0);
-        while (!atomic_load(&g.here)) sched_yield();
+        while (!atomic_load(&g.here)) give_way();
         spin(dice(&seed) % 1024);
         CHECK_EQ(sync_rwmutex_rlock(&g.rw), 0);
         for (int i = 0; i < 30; i++)
@@ -333,7 +333,7 @@ PARTY(write_without_a_gap, struct crowded, k) {
 TEST(neither_readers_nor_writers_starve_the_others) {
     struct crowded k = {0};
     struct crowd c = {0};
-    int64_t most = getenv("CHANRT_SEED") != NULL ? -1 : 1000 * test_unit;
+    int64_t most = test_seeded() ? -1 : 1000 * test_unit;
     for (int i = 0; i < 6; i++) crowd_add(&c, i == 0, read_without_a_gap, &k);
     for (int i = 0; i < 100 || atomic_load(&k.reads) == 0; i++) {
         CHECK_EQ(sync_rwmutex_lock_timeout(&k.rw, most), 0);

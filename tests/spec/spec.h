@@ -102,9 +102,21 @@ static inline void crowd_start_thread(struct crowd *c, void *(*run)(void *), voi
     if (CHECK_EQ(pthread_create(&c->threads[c->n_threads], NULL, run, arg), 0)) c->n_threads++;
 }
 
+// pthread_join, but for the deterministic mode, where it would be to be away with the turn.
+static inline int join_thread(pthread_t thread) {
+#ifndef _WIN32
+    if (test_seeded()) {
+        int err;
+        while ((err = pthread_tryjoin_np(thread, NULL)) == EBUSY) task_sleep(CHANRT_MICROSECOND);
+        return err;
+    }
+#endif
+    return pthread_join(thread, NULL);
+}
+
 // Waits until every party has ended; the crowd can be used again.
 static inline void crowd_join(struct crowd *c) {
-    while (c->n_threads > 0) pthread_join(c->threads[--c->n_threads], NULL);
+    while (c->n_threads > 0) join_thread(c->threads[--c->n_threads]);
     wg_wait(&c->wg);
 }
 
@@ -168,18 +180,30 @@ static inline void spin(uint32_t turns) {
     for (volatile uint32_t i = 0; i < turns; i = i + 1) continue;
 }
 
+// For one who polls: the others' turn.
+static inline void give_way(void) {
+    if (test_seeded()) task_yield();
+    else sched_yield();
+}
+
 // A meeting point for two that must leave it at the same instant; a channel would order them.
 enum { MEET_OVER = 1 << 30 };
 
+static inline void spin_here(int turn, bool seeded) {
+    if (seeded) task_yield();
+    else if (turn % 64 == 63) sched_yield();
+}
+
 static inline void meet(atomic_int *gate, int generation) {
+    bool seeded = test_seeded();
     atomic_fetch_add(gate, 1);
-    for (int turn = 0; (atomic_load(gate) & (MEET_OVER - 1)) < 2 * generation; turn++) {
-        if (turn % 64 == 63) sched_yield();
-    }
+    for (int turn = 0; (atomic_load(gate) & (MEET_OVER - 1)) < 2 * generation; turn++)
+        spin_here(turn, seeded);
 }
 
 // The same at the start of a round: false for both when either finds that it is late.
 static inline bool meet_again(atomic_int *gate, int generation) {
+    bool seeded = test_seeded();
     if (test_late()) atomic_fetch_or(gate, MEET_OVER);
     if (atomic_load(gate) & MEET_OVER) return false;
     atomic_fetch_add(gate, 1);
@@ -187,7 +211,7 @@ static inline bool meet_again(atomic_int *gate, int generation) {
         int now = atomic_load(gate);
         if ((now & (MEET_OVER - 1)) >= 2 * generation) return true;
         if (now & MEET_OVER) return false;
-        if (turn % 64 == 63) sched_yield();
+        spin_here(turn, seeded);
     }
 }
 
@@ -252,6 +276,7 @@ static inline void stall_here(int signo) {
 #ifndef _WIN32
 static inline void stall(pthread_t thread) {
     static bool ready;
+    if (test_seeded()) return; // who has no turn is stalled already
     struct sigaction act = { .sa_handler = stall_here, .sa_flags = SA_RESTART };
     if (!ready) sigaction(SIGUSR2, &act, NULL);
     ready = true;

@@ -66,7 +66,7 @@ TEST(a_lot_is_quiet_only_while_nobody_waits) {
             CHECK_EQ(sync_mutex_lock(&m), 0);
             CHECK_EQ(sync_mutex_unlock(&m), 0);
         }
-        CHECK_EQ(*quiet_of(&m) != 0, chanrt__os_asymmetric);
+        CHECK_EQ(*quiet_of(&m) != 0, chanrt__os_asymmetric && !CHANRT_DEBUG); // that looks at all
         CHECK_EQ(sync_mutex_lock(&m), 0);
         CHECK_EQ(wg_go(&wg, lock_it, &m), 0);
         wait_until(has_queue, &m);
