@@ -8499,8 +8499,9 @@ static bool chanrt__chan_end(struct chanrt__chan *c) {
     bool alone = c->recvq.a_first == NULL && c->sendq.a_first == NULL;
     bool destroy = alone && c->recvq.claims + c->sendq.claims == 0;
     c->zombie = alone;
+    CHANRT__IF_TRACE(bool closes = alone && !c->a_closed;)
     chanrt__os_unlock(&c->a_lock);
-    CHANRT__IF_TRACE(if (alone) chanrt__trace_mark(CHANRT__TRACE_CLOSE, c, false);)
+    CHANRT__IF_TRACE(if (closes) chanrt__trace_mark(CHANRT__TRACE_CLOSE, c, false);)
     if (destroy) chanrt__chan_destroy(c);
     return alone;
 }
