@@ -2,7 +2,8 @@
 # matrix.sh [PART OF A ROW'S NAME] - runs the rows of matrix.txt, two at a time (JOBS=), each
 # built under build/matrix/; a failing row shows its log. FULL=1: the rows with a + as well.
 # QUICK=1: of `smoke`, `spec` and `unit` only the programs that `quick` names. What was seen goes
-# to build/matrix/MATRIX.md, the form of MATRIX.md here. Ends with `N passed, M failed`.
+# to build/matrix/MATRIX.md, the form of MATRIX.md here, beside what earlier runs of some of the
+# rows have left there. Ends with `N passed, M failed`.
 cd "$(dirname "$0")/../.." || exit 2
 table=tests/config/matrix.txt
 smoke=$(sed -n 's/^smoke = //p' $table)
@@ -70,6 +71,7 @@ run_row() {    # run_row NAME COMPILER FLAGS SUITES
     local p f started=$SECONDS
     export B=build/matrix/${1//[ +,]/-} CC=$2 STD='' OPT=-g FLAGS=$3
     mkdir -p "$B"
+    rm -f "$B/counts" "$B/line"
     run_suites " $4 " >"$B/output" 2>&1 </dev/null
     read -r p f <<<"$(sed -n '$s/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$B/output")"
     echo "${p:-0} ${f:-1}" >"$B/counts"
@@ -82,9 +84,10 @@ run_row() {    # run_row NAME COMPILER FLAGS SUITES
     [ "${f:-1}" -eq 0 ] || grep -v '^ok ' "$B/output" | head -n 50 | sed 's/^/      /'
 }
 
-rm -f build/matrix/*/counts build/matrix/*/line
-names=()
+[ -n "$only" ] || rm -f build/matrix/*/line
+all=() names=()
 while IFS='|' read -r name cc flags suites; do
+    all+=("$(trim "${name#+}")")
     case $name in *"$only"*) ;; *) continue ;; esac
     case $name in +*) [ -n "$FULL$only" ] || continue ;; esac
     name=$(trim "${name#+}")
@@ -93,11 +96,12 @@ while IFS='|' read -r name cc flags suites; do
     run_row "$name" "$(trim "$cc")" "$(trim "$flags")" "$(trim "$suites")" &
 done < <(grep '|' $table | grep -v '^#')
 wait
+seen() { cat "build/matrix/${2//[ +,]/-}/$1" 2>/dev/null; }    # seen FILE ROW
 {
     sed -n 's/^#: \{0,1\}//p' $table
     printf '| row | compiler | flags | |\n|---|---|---|---|\n'
-    for name in "${names[@]}"; do cat "build/matrix/${name//[ +,]/-}/line"; done
+    for name in "${all[@]}"; do seen line "$name"; done
 } >build/matrix/MATRIX.md
-cat build/matrix/*/counts 2>/dev/null | awk '
+for name in "${names[@]}"; do seen counts "$name"; done | awk '
     { passed += $1; failed += $2 }
     END { printf "%d passed, %d failed\n", passed, failed; exit failed > 0 || NR == 0 }'
