@@ -23,8 +23,8 @@
 #include <spawn.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #endif
+#include <time.h>
 #include "test.h"
 #include <cmocka.h>
 
