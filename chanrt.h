@@ -9081,8 +9081,8 @@ static int chanrt__select_sort(const chanrt_chan_case *cases, int n, int *order)
 // channel, under one lock. Returns the index of one that was ready, or -1; the last channel's
 // lock is where the wait is opened to wakers. An ordered select takes none here, where channels
 // come by address: it looks at all of them again, which CHANRT__SELECT_AGAIN says.
-static int chanrt__select_queue_one(chanrt_chan_case *cases, struct chanrt__wait *wait,
-                                    const int *order, int count, bool last, bool ordered) {
+CHANRT__INLINE int chanrt__select_queue_one(chanrt_chan_case *cases, struct chanrt__wait *wait,
+                                            const int *order, int count, bool last, bool ordered) {
     struct chanrt__chan *c = chanrt__chan_of(cases[order[0]].x_chan);
     struct chanrt__select_end end = { .step = CHANRT__STEP_WAIT };
     for (uint32_t tries = 0;; chanrt__os_back_off(&tries)) {
@@ -9197,11 +9197,24 @@ CHANRT_API int chanrt_chan_select_n(chanrt_chan_case *cases, int n, int64_t time
     return chanrt__select_run(cases, n, timeout, false, io);
 }
 
-// One operation with a timeout that has to wait is a select of one case.
+// One operation with a timeout that has to wait is a select of one case: chanrt__select_block, in a
+// straight line.
 static int chanrt__select_one(const volatile void *ch, void *ptr, int op, int64_t ns) {
     chanrt_chan_case one = { .x_chan = ch, .x_ptr = ptr, .x_op = op };
-    int i = chanrt__select_run(&one, 1, ns, true, false);
-    return i == 0 ? one.err : ETIMEDOUT;
+    const int order = 0;
+    struct chanrt__waiter node;
+    struct chanrt__wait wait;
+    chanrt__sched_point();
+    int64_t deadline = chanrt__os_deadline(ns);
+    chanrt__wait_begin(&wait, &node, true);
+    if (chanrt__select_queue_one(&one, &wait, &order, 1, true, false) == 0) {
+        chanrt__wait_cancelled(&wait);
+        return one.err;
+    }
+    if (chanrt__wait_block(&wait, NULL, deadline, CHANRT__WAIT_SELECT, (const void *)(uintptr_t)ch))
+        return wait.err;
+    chanrt__chan_leave(chanrt__chan_of(ch), &node);
+    return ETIMEDOUT;
 }
 
 CHANRT_API int chanrt_x_chan_send_timeout(const volatile void *ch, const void *value, int64_t ns) {
