@@ -38,9 +38,11 @@ manual() {
 # What the reference documents has a page, and the page says what the header says.
 pages() {
     local name text
-    for name in chanrt chanrt_go CHANRT_TASK chanrt_chan_send chanrt_chan_select chanrt_wg_go \
-        chanrt_timer_stop chanrt_io_read chanrt_shutdown; do
-        [ -s "$p/share/man/man3/$name.3" ] || { echo "no page $name(3)"; return 1; }
+    # Whatever has a short name, types and constants apart.
+    for name in chanrt chanrt_cxx chanrt_shutdown $(sed -n '/^\/\/ >>short-names/,/^#endif/ {
+        s/^#define .* \(chanrt_[a-z_]*\).*/\1/p }' chanrt.h); do
+        grep -qE "^(typedef struct $name|}) $name;" chanrt.h ||
+            [ -s "$p/share/man/man3/$name.3" ] || { echo "no page $name(3)"; return 1; }
     done
     text=$(MANPATH=$p/share/man MANWIDTH=200 man 3 chanrt_chan_send) &&
         grep -q 'EPIPE: closed, the value was not sent' <<<"$text" || { echo "$text"; return 1; }

@@ -36,7 +36,7 @@ function see_also(page,    i, s, n) {
 function declared(text,    name) {    # the public name that a declaration or a macro makes
     if (match(text, /^#define (chanrt|CHANRT)_[A-Za-z0-9_]+/)) return substr(text, 9, RLENGTH - 8)
     sub(/ __attribute__.*/, "", text)
-    if (match(text, /(chanrt|CHANRT)_[A-Za-z0-9_]+\(/) && text ~ /^CHANRT_API/) {
+    if (match(text, /(chanrt|CHANRT)_[A-Za-z0-9_]+\(/)) {
         while (match(text, /(chanrt|CHANRT)_[A-Za-z0-9_]+\(/)) {
             name = substr(text, RSTART, RLENGTH - 1)
             if (name !~ /^chanrt_(chan|chan_receiver|chan_sender)$/) return name
@@ -46,7 +46,7 @@ function declared(text,    name) {    # the public name that a declaration or a 
     return ""
 }
 function prototype(text) {
-    sub(/^CHANRT_API /, "", text)
+    sub(/^(CHANRT_API|static inline) /, "", text)
     sub(/^#define /, "", text)
     sub(/ __attribute__\(\([a-z]+\)\)/, "", text)
     return text
@@ -96,6 +96,8 @@ FNR == 1 { head("chanrt", "Go's concurrency model for C: tasks, channels, select
            print ".SH DESCRIPTION" > file; manual = 1; next }
 manual && /^$/ { manual = 0; see_also("chanrt"); close(file) }
 manual && /^\/\/ (SPDX|>>manual)/ { next }
+manual && /^\/\/ [A-Z ]+$/ { skip = /HOW TO READ/ } # what is for who reads the source
+manual && skip { next }
 manual {
     line = substr($0, 4)
     if ($0 == "//") { if (verbatim) print ".fi" > file; verbatim = 0; print ".PP" > file; next }
@@ -138,13 +140,21 @@ room == "" { next }
     paragraph = paragraph words(line) "\n"
     next
 }
+# What a comment without a blank line under it says of private things stays out.
+in_comment && !/^(#ifdef __cplusplus)?$/ && !/^#define (chanrt|CHANRT)_[A-WYZa-wyz]/ &&
+    (/_[xX]_|CHANRT__|^(#if|template)/ || !/(chanrt|CHANRT)_[A-Za-z]/) {
+    paragraph = ""
+}
 { in_comment = 0 }
-/^(CHANRT_API|#define (chanrt|CHANRT)_[A-Za-z])/ {
+/^(CHANRT_API|static inline .* chanrt_[a-wyz][a-z_]*\(|#define (chanrt|CHANRT)_[A-Za-z])/ {
     text = $0
     if (/^#define/) {                 # the head of a macro is its name and parameters
         match(text, /^#define [A-Za-z0-9_]+(\([^)]*\))?/)
         text = substr(text, 1, RLENGTH)
-    } else while (text !~ /;/ && (getline line) > 0) { sub(/^ +/, " ", line); text = text line }
+    } else while (!sub(/ \{$/, ";", text) && text !~ /;/ && (getline line) > 0) {
+        sub(/^ +/, " ", line)
+        text = text line
+    }
     name = declared(text)
     if (name == "" || name ~ /_x_|^CHANRT_(API|H|VERSION)$/ || (name in listed)) next
     listed[name] = 1
@@ -157,11 +167,14 @@ room == "" { next }
     if (paragraph != "") body = body ".PP\n" paragraph
     paragraph = ""
     body = body ".PP\n.nf\n" roff($0) "\n"
-    while ((getline line) > 0) {
+    fields = hidden = 0
+    while ((getline line) > 0 && line !~ /^}/) {
+        if (line ~ / \**[ax]_[a-z_]+(;|,)/) { hidden = 1; continue }
         body = body roff(line) "\n"
-        if (line ~ /^}/) break
+        fields = 1
     }
-    body = body ".fi\n"
+    if (hidden) body = body roff("    // " (fields ? "and " : "") "private") "\n"
+    body = body roff(line) "\n.fi\n"
     next
 }
 /^(#if|#endif|#else|enum|static|template|struct|namespace|extern|#include)/ { flush_item() }
