@@ -194,7 +194,7 @@ TEST(misuse_is_refused_and_changes_nothing) {
 // Parties that say how far they are, by name, and let go when told.
 struct scene {
     sync_rwmutex rw;
-    chan(char) in;           // who has got in; small letters read
+    chan(int) in;           // who has got in; small letters read
     waitgroup out;           // counted down: everybody may leave
 };
 
@@ -213,7 +213,7 @@ TASK(writes, struct scene *, s, char, name, int64_t, ns) {
 }
 
 static void open_scene(struct scene *s) {
-    *s = (struct scene){ .in = chan_make(char, 16) };
+    *s = (struct scene){ .in = chan_make(int, 16) };
     CHECK_EQ(wg_add(&s->out, 1), 0);
 }
 
@@ -243,43 +243,50 @@ TEST(a_waiting_writer_keeps_new_readers_out_and_goes_first) {
     close_scene(&s);
 }
 
-// case 86 *29
+// case 86 *29: once more, with more time, until the readers came while the writer waited.
 TEST(a_writer_that_gives_up_lets_the_readers_behind_it_in) {
-    struct scene s;
-    open_scene(&s);
-    CHECK_EQ(sync_rwmutex_rlock(&s.rw), 0);
-    CHECK_EQ(go(writes, &s, 'W', 50 * test_unit), 0);
-    until_blocked(1);
-    for (char c = 'a'; c < 'd'; c++) CHECK_EQ(go(reads, &s, c, -1), 0);
-    until_blocked(4);
-    int sum = 0;
-    for (int i = 0; i < 4; i++) sum += chan_get(s.in);
-    CHECK_EQ(sum, '-' + 'a' + 'b' + 'c');
-    CHECK_EQ(sync_rwmutex_tryrlock(&s.rw), 0);
-    CHECK_EQ(sync_rwmutex_runlock(&s.rw), 0);
-    CHECK_EQ(sync_rwmutex_runlock(&s.rw), 0);
-    CHECK_EQ(wg_done(&s.out), 0);
-    close_scene(&s);
+    bool behind = false;
+    for (int64_t ns = 50 * test_unit; !behind; ns *= 2) {
+        struct scene s;
+        open_scene(&s);
+        CHECK_EQ(sync_rwmutex_rlock(&s.rw), 0);
+        CHECK_EQ(go(writes, &s, 'W', ns), 0);
+        behind = blocked_before(1, s.in);
+        for (char c = 'a'; c < 'd'; c++) CHECK_EQ(go(reads, &s, c, -1), 0);
+        behind = behind && blocked_before(4, s.in);
+        int sum = 0;
+        for (int i = 0; i < 4; i++) sum += chan_get(s.in);
+        CHECK_EQ(sum, '-' + 'a' + 'b' + 'c');
+        CHECK_EQ(sync_rwmutex_tryrlock(&s.rw), 0);
+        CHECK_EQ(sync_rwmutex_runlock(&s.rw), 0);
+        CHECK_EQ(sync_rwmutex_runlock(&s.rw), 0);
+        CHECK_EQ(wg_done(&s.out), 0);
+        close_scene(&s);
+    }
 }
 
 // case 86 *29: of two writers one gives up: the readers go on waiting for the other.
 TEST(a_writer_that_gives_up_leaves_another_ones_place) {
-    struct scene s;
-    open_scene(&s);
-    CHECK_EQ(sync_rwmutex_rlock(&s.rw), 0);
-    CHECK_EQ(go(writes, &s, 'V', 50 * test_unit), 0);
-    until_blocked(1);
-    CHECK_EQ(go(writes, &s, 'W', -1), 0);
-    until_blocked(2);
-    CHECK_EQ(go(reads, &s, 'a', -1), 0);
-    CHECK_EQ(chan_get(s.in), '-');
-    until_blocked(2);
-    CHECK_EQ(chan_len(s.in), 0);
-    CHECK_EQ(sync_rwmutex_runlock(&s.rw), 0);
-    CHECK_EQ(chan_get(s.in), 'W');
-    CHECK_EQ(chan_get(s.in), 'a');
-    CHECK_EQ(wg_done(&s.out), 0);
-    close_scene(&s);
+    bool behind = false;
+    for (int64_t ns = 50 * test_unit; !behind; ns *= 2) {
+        struct scene s;
+        open_scene(&s);
+        CHECK_EQ(sync_rwmutex_rlock(&s.rw), 0);
+        CHECK_EQ(go(writes, &s, 'V', ns), 0);
+        behind = blocked_before(1, s.in);
+        CHECK_EQ(go(writes, &s, 'W', -1), 0);
+        behind = behind && blocked_before(2, s.in);
+        CHECK_EQ(go(reads, &s, 'a', -1), 0);
+        behind = behind && blocked_before(3, s.in);
+        CHECK_EQ(chan_get(s.in), '-');
+        until_blocked(2);
+        CHECK_EQ(chan_len(s.in), 0);
+        CHECK_EQ(sync_rwmutex_runlock(&s.rw), 0);
+        CHECK_EQ(chan_get(s.in), 'W');
+        CHECK_EQ(chan_get(s.in), 'a');
+        CHECK_EQ(wg_done(&s.out), 0);
+        close_scene(&s);
+    }
 }
 
 // case 86: all readers that wait get in when a writer leaves, before the writers that came first.
