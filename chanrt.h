@@ -6322,8 +6322,9 @@ CHANRT__INLINE void chanrt__sched_park(struct chanrt__worker *w, uint32_t *word)
 }
 
 // --- points, where the deterministic mode may go on with somebody else. Every public operation
-// begins with one, and those that wake somebody or give something away end with one, since what
-// their caller does next may come too late. Never under a spin lock.
+// begins with one, and those that wake somebody, take or give something away end with one, since
+// what their caller does next may come too late; only unlocking what nobody waits for has none.
+// Never under a spin lock.
 
 // A ready task to the end of the queue, and its worker to whatever is next.
 static void chanrt__sched_requeue(struct chanrt__worker *w) {
@@ -8167,7 +8168,8 @@ CHANRT_API void chanrt_task_sleep(int64_t ns) {
 //           C3 room in the buffer: no unclaimed sender waits. C4 both queues wait: every
 //           waiter is a select's case. C5 closed: no unclaimed waiter at all.
 //   not     a lock-free ring: two locked instructions a message where this has one
-//   tests   unit/chan.c spec/channels.c spec/close.c model/select.pml model/waiter_free.pml
+//   tests   unit/chan.c spec/channels.c spec/close.c model/channel.pml model/select.pml
+//           model/waiter_free.pml
 //------------------------------------------------------------------------------
 
 struct chanrt__chan {

@@ -67,9 +67,21 @@ check bug select -DSCN=1 -DBUG_SKIPBUSY
 check bug select -DSCN=1 -DBUG_NOUNLINK
 check bug select -DSCN=1 -DBUG_LATECLAIM
 check bug select -DSCN=4 -DBUG_FREENOW
-check bug select -DSCN=3 -DBUG_SELF
+check bug select -DSCN=12 -DBUG_UNGROUPED
+check bug select -DSCN=13 -DBUG_ONELEFT
+check ok  select -DSCN=3 -DBUG_UNGROUPED
+check bug select -DSCN=3 -DBUG_UNGROUPED -DBUG_SELF
 check bug select -DSCN=9 -DBUG_DROPCOUNT
 check bug select -DSCN=6 -DBUG_LATETIMER
+
+for cap in 0 1 2; do check ok channel -DCAP=$cap; done
+check bug channel -DCAP=0 -DSCN=6 -DBUG_LIFO
+check bug channel -DCAP=2 -DSCN=1 -DBUG_TAIL
+for bug in BARGE NOMOVE; do check bug channel -DSCN=1 -DBUG_$bug; done
+for bug in NODRAIN QUICK; do check bug channel -DSCN=2 -DBUG_$bug; done
+for bug in DIP CLOSEDFIRST; do check bug channel -DSCN=4 -DBUG_$bug; done
+for bug in LATECLOSED CLOSEONE; do check bug channel -DCAP=0 -DSCN=3 -DBUG_$bug; done
+for bug in NOSENDERS KEPT; do check bug channel -DCAP=0 -DSCN=2 -DBUG_$bug; done
 
 check ok  snapshot
 for bug in NOPASS2 NOREREAD EARLY RFIRST VFIRST UNLOCKED; do

@@ -2,18 +2,20 @@
  * Mirrors: chanrt__wait_take, _enqueue, _leave, _finish, _fire; chanrt__chan_offer_locked, _accept_locked, _close, _free,
  * _leave; chanrt__select_block. [claim]
  * A wait's claim is BUSY while its cases are being linked, in the order of the channels' addresses; the store of OPEN,
- * under the last channel's lock, comes with the last link. Who meets a BUSY peer does nothing, unlocks and tries again.
+ * under the last channel's lock, comes with the last link; the cases of one channel are tried, then linked, under one lock. Who meets a BUSY peer does nothing, unlocks and tries again.
  * So nobody can learn that a select is decided while it may still have to touch a channel that it is not linked on.
  *   channel.selects (nsel): nodes linked or still to be visited by their owner; the winner's is taken off by the waker.
  * Properties: one case per wait; a value neither lost nor doubled; nobody stuck; no touch of a freed channel or a left frame.
  *   BUG_OPENEARLY  claim OPEN while linking (own OPEN->BUSY->DONE per case): a decided select locks a freed channel
  *   BUG_UNSORTED   cases linked in the order written: two selects wait for each other's BUSY
+ *   BUG_UNGROUPED  the cases of one channel are linked one after the other: likewise
+ *   BUG_ONELEFT    of two cases on one channel the second stays linked
  *   BUG_NOCLAIM    a waker takes a node without the claim word
  *   BUG_SKIPBUSY   a BUSY node is passed over
  *   BUG_NOUNLINK   losing nodes stay linked
  *   BUG_LATECLAIM  node unlinked under the lock, claimed after the unlock
  *   BUG_FREENOW    freed while selects > 0
- *   BUG_SELF       own node not passed over
+ *   BUG_SELF       own node not passed over: matters only with UNGROUPED, since else none is there yet
  *   BUG_DROPCOUNT  a waker that drops a lost node takes it off selects too
  *   BUG_LATETIMER  the timer touches the wait after its lock is released
  * Every scene of init is searched, or only SCN; CAP0 and CAP1 the capacities, POLL adds phase 1, TWICE a second round.
@@ -150,7 +152,9 @@ inline leave(k) {                       /* after the wake: every linked case but
   if
   :: on[k] && win[me] != k ->
      LOCK(C(k));
-#ifndef BUG_NOUNLINK
+#ifdef BUG_ONELEFT
+     if :: k == 1 && C(0) == C(1) :: else -> lnk[2 * me + k] = 0 fi;
+#elif !defined(BUG_NOUNLINK)
      lnk[2 * me + k] = 0;
 #endif
      atomic { nsel[C(k)]--; z = zomb[C(k)] && nsel[C(k)] == 0 }; UNLOCK(C(k));
@@ -191,6 +195,18 @@ next:
      if :: r == NO -> UNLOCK(C(k)); goto park :: else fi;
 #endif
      attempt(C(k), D(k), V(k));
+#ifndef BUG_UNGROUPED
+     if
+     :: r == NO && j == 0 && c0 == c1 ->
+        k = 1; attempt(C(k), D(k), V(k));
+        if
+        :: r == NO -> atomic { link(C(0), D(0), V(0), 0); link(C(1), D(1), V(1), 1); on[0] = 1; on[1] = 1; nsel[C(0)] = nsel[C(0)] + 2 };
+           claim[me] = OPEN; UNLOCK(C(k)); goto linked
+        :: else
+        fi
+     :: else
+     fi;
+#endif
      if
      :: r == YES -> claim[me] = DONE; win[me] = k; UNLOCK(C(k)); hand(D(k), V(k)); goto out
      :: r == WAIT ->
@@ -209,6 +225,7 @@ next:
         UNLOCK(C(k));
         if :: j == 0 -> j = 1; goto next :: else fi
      fi;
+linked:
      if :: timed -> armed[me] = 1 :: else fi;
 park:
      atomic { rdy[me]; rdy[me] = 0; k = win[me]; assert(claim[me] == DONE);
@@ -289,7 +306,7 @@ init { byte i, live, b, scn;
 #ifdef SCN
     scn = SCN;
 #else
-    if :: scn = 1 :: scn = 2 :: scn = 3 :: scn = 6 :: scn = 7 :: scn = 8 :: scn = 10
+    if :: scn = 1 :: scn = 2 :: scn = 3 :: scn = 6 :: scn = 7 :: scn = 8 :: scn = 10 :: scn = 12 :: scn = 13
 #if CAP0 == 0 && CAP1 == 0               /* a send into a buffer proves nothing: only rendezvous may free at once */
        :: scn = 4 :: scn = 5 :: scn = 9 :: scn = 11
 #endif
@@ -318,6 +335,10 @@ init { byte i, live, b, scn;
     :: scn == 10 -> run Select(0, 0, RECV, 1, RECV, 1, 1); run Plain(1, 0, RECV, 1); run SendClose(2, 0, 0, 1, 0); live = 3
     /* both channels freed under a blocked select */
     :: scn == 11 -> run Select(0, 0, RECV, 1, SEND, 0, 1); run FreeLinked(1, 0, 1); live = 2
+    /* both select on one channel only, in both directions, in the same order */
+    :: scn == 12 -> run Select(0, 0, SEND, 0, RECV, 0, R); run Select(1, 0, SEND, 0, RECV, 0, R); live = 2
+    /* both name one channel twice: which of its two cases each used is its own affair */
+    :: scn == 13 -> run Select(0, 0, RECV, 0, RECV, 0, R); run Select(1, 0, SEND, 0, SEND, 0, R); live = 2
     fi
   };
   fin == live;
