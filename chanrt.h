@@ -9184,12 +9184,19 @@ static int chanrt__select_attempt(chanrt_chan_case *cases, int n, int64_t timeou
     }
 }
 
-static int chanrt__select_run(chanrt_chan_case *cases, int n, int64_t timeout, bool ordered,
-                              bool io) {
+// The same in the deterministic mode, out of the way of the others.
+CHANRT__NOINLINE static int chanrt__select_run_drawn(chanrt_chan_case *cases, int n,
+                                                     int64_t timeout, bool ordered, bool io) {
     chanrt__sched_point();
     int i = chanrt__select_attempt(cases, n, timeout, ordered, io);
     chanrt__sched_point();
     return i;
+}
+
+static int chanrt__select_run(chanrt_chan_case *cases, int n, int64_t timeout, bool ordered,
+                              bool io) {
+    if (chanrt__sched_drawn()) return chanrt__select_run_drawn(cases, n, timeout, ordered, io);
+    return chanrt__select_attempt(cases, n, timeout, ordered, io);
 }
 
 CHANRT_API int chanrt_chan_select_n(chanrt_chan_case *cases, int n, int64_t timeout) {
@@ -9209,14 +9216,18 @@ static int chanrt__select_one(const volatile void *ch, void *ptr, int op, int64_
     chanrt__sched_point();
     int64_t deadline = chanrt__os_deadline(ns);
     chanrt__wait_begin(&wait, &node, true);
+    int err = ETIMEDOUT;
     if (chanrt__select_queue_one(&one, &wait, &order, 1, true, false) == 0) {
         chanrt__wait_cancelled(&wait);
-        return one.err;
+        err = one.err;
+    } else if (chanrt__wait_block(&wait, NULL, deadline, CHANRT__WAIT_SELECT,
+                                  (const void *)(uintptr_t)ch)) {
+        err = wait.err;
+    } else {
+        chanrt__chan_leave(chanrt__chan_of(ch), &node);
     }
-    if (chanrt__wait_block(&wait, NULL, deadline, CHANRT__WAIT_SELECT, (const void *)(uintptr_t)ch))
-        return wait.err;
-    chanrt__chan_leave(chanrt__chan_of(ch), &node);
-    return ETIMEDOUT;
+    chanrt__sched_point();
+    return err;
 }
 
 CHANRT_API int chanrt_x_chan_send_timeout(const volatile void *ch, const void *value, int64_t ns) {
