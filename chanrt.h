@@ -3527,6 +3527,10 @@ static inline void chanrt__ctx_switch(struct chanrt__ctx *from, struct chanrt__c
 #if CHANRT__FIBERS
     __tsan_switch_to_fiber(to->fiber, CHANRT_TSAN_USER ? __tsan_switch_to_fiber_no_sync : 0);
 #endif
+#if defined(__powerpc__) && defined(__ALTIVEC__)
+    // glibc gives vector registers back only if this one is not 0: so on Linux, not in qemu-user.
+    __asm__ volatile("mtvrsave %0" : : "r"(-1));
+#endif
     swapcontext(from->uc, to->uc);
 #else
     chanrt__ctx_swap(from, to, word);
