@@ -8,9 +8,18 @@
 //     TRACE=1 explore NAME SEED 1  says every switch
 #include "sim.h"
 
+#include <malloc.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+// What the runtime gives back is buried, too.
+static void bury(void *p, size_t size);
+static void bury_block(void *p) {
+    if (p != NULL) bury(p, malloc_usable_size(p));
+}
+#define CHANRT_MALLOC malloc
+#define CHANRT_REALLOC realloc
+#define CHANRT_FREE bury_block
 #define CHANRT_IMPLEMENTATION
 #include "../../chanrt.h"
 
@@ -33,12 +42,13 @@ static struct scenario *scenarios, **scenarios_end = &scenarios;
     static void name##_run(void)
 
 // What a call has given back must not be touched any more: freed memory that can be looked at.
-enum { BURIED = 0x5a };
-static unsigned char *graves[16];
-static size_t grave_sizes[16];
+enum { BURIED = 0x5a, GRAVES = 256 };
+static unsigned char *graves[GRAVES];
+static size_t grave_sizes[GRAVES];
 static int buried;
 
 static void bury(void *p, size_t size) {
+    WANT(buried < GRAVES);
     memset(p, BURIED, size);
     graves[buried] = p;
     grave_sizes[buried++] = size;
@@ -150,19 +160,20 @@ TASK(send_and_count, chan(int), ch, int *, sent) {
 }
 TASK(close_it, chan(int), ch) { chan_close(ch); }
 
-SCENARIO(what_a_close_lets_through_is_received) {
-    for (size_t cap = 0; cap < 2; cap++) {
-        chan(int) ch = chan_make(int, cap);
-        int sent = 0, got = 0;
-        waitgroup wg = {0};
-        for (int i = 0; i < 2; i++) wg_go(&wg, send_and_count, ch, &sent);
-        wg_go(&wg, close_it, ch);
-        chan_range(int, v, ch) got += v;
-        wg_wait(&wg);
-        WANT(got == sent);
-        chan_free(ch);
-    }
+static void close_while_two_send(size_t cap) {
+    chan(int) ch = chan_make(int, cap);
+    int sent = 0, got = 0;
+    waitgroup wg = {0};
+    for (int i = 0; i < 2; i++) wg_go(&wg, send_and_count, ch, &sent);
+    wg_go(&wg, close_it, ch);
+    chan_range(int, v, ch) got += v;
+    wg_wait(&wg);
+    WANT(got == sent);
+    chan_free(ch);
 }
+
+SCENARIO(what_a_close_lets_through_is_received) { close_while_two_send(0); }
+SCENARIO(what_a_close_leaves_in_the_ring_is_received) { close_while_two_send(1); }
 
 TASK(recv_closed, chan(int), ch) {
     int v = 9;
@@ -471,6 +482,61 @@ SCENARIO(a_signal_is_not_lost) {
     chanrt_sync_mutex_lock(&b.m);
     while (!b.full) chanrt_sync_cond_wait(&b.c, &b.m);
     chanrt_sync_mutex_unlock(&b.m);
+    WANT(chanrt_shutdown(-1) == 0);
+}
+
+TASK(read_it, chanrt_sync_rwmutex *, rw, int *, inside) {
+    chanrt_sync_rwmutex_rlock(rw);
+    WANT(__atomic_load_n(inside, __ATOMIC_SEQ_CST) == 0);
+    chanrt_sync_rwmutex_runlock(rw);
+}
+
+SCENARIO(an_only_reader_leaves_while_others_come) {
+    chanrt_sync_rwmutex rw = {0};
+    int inside = 0;
+    waitgroup wg = {0};
+    for (int i = 0; i < 2; i++) wg_go(&wg, read_it, &rw, &inside);
+    chanrt_sync_rwmutex_lock(&rw);
+    __atomic_store_n(&inside, 1, __ATOMIC_SEQ_CST);
+    sim_point(false, 0);
+    __atomic_store_n(&inside, 0, __ATOMIC_SEQ_CST);
+    chanrt_sync_rwmutex_unlock(&rw);
+    wg_wait(&wg);
+    WANT(chanrt_sync_rwmutex_trylock(&rw) == 0);
+}
+
+//--------------------------------------------------------------------------------------------------
+// Contexts and groups.
+
+TASK(cancel_it, task_ctx *, c) { ctx_cancel(c); }
+TASK(free_it, task_ctx *, c) { ctx_free(c); }
+
+SCENARIO(a_context_is_cancelled_while_its_child_is_freed) {
+    task_ctx *c = ctx_with_cancel(ctx_background()), *child = ctx_with_cancel(c);
+    go(free_it, child);
+    ctx_cancel(c);
+    WANT(ctx_err(c) == ECANCELED);
+    ctx_free(c);
+    WANT(chanrt_shutdown(-1) == 0);
+}
+
+SCENARIO(a_deadline_meets_a_cancel) {
+    task_ctx *c = ctx_with_timeout(ctx_background(), 3 * CHANRT_MICROSECOND);
+    go(cancel_it, c);
+    WANT(chan_recv(ctx_done(c), NULL) == EPIPE);
+    WANT(ctx_err(c) == ECANCELED || ctx_err(c) == ETIMEDOUT);
+    WANT(chanrt_shutdown(-1) == 0);
+    ctx_free(c);
+}
+
+TASK_ERR(end_with, int, err) { return err; }
+
+SCENARIO(a_group_with_a_limit_is_buried_when_its_wait_returns) {
+    task_group *g = malloc(sizeof *g);
+    WANT(group_init(g, NULL) == 0 && group_limit(g, 1) == 0);
+    for (int i = 0; i < 3; i++) WANT(group_go(g, end_with, i == 1 ? 5 : 0) == 0);
+    WANT(group_wait(g) == 5);
+    bury(g, sizeof *g);
     WANT(chanrt_shutdown(-1) == 0);
 }
 
