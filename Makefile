@@ -91,9 +91,9 @@ orders:     ## weak memory: the protocols as they are, and with each order weake
 explore:    ## small programs in many orders of the runtime's own steps: SEEDS=, SEED=, SCENARIO=, PREEMPT=
 	@tests/explore/run.sh
 
-fuzz:       ## libFuzzer for SECS=60 on programs made of bytes, against a model
+fuzz:       ## libFuzzer for SECS=60, or AFL++ for AFL=60, on programs made of bytes, against a model
 	$(NEED) sanitizers
-	@SECS=$${SECS:-60} tests/fuzz/run.sh
+	@[ -n "$(AFL)" ] || export SECS=$${SECS:-60}; AFL=$(AFL) tests/fuzz/run.sh
 
 mutants:    ## the header with one mistake at a time; NAMES= some of them, WIDE=1 all tests
 	$(NEED) cc clang

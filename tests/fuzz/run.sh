@@ -56,8 +56,11 @@ with_libfuzzer() {
 }
 
 with_afl() {
+    command -v afl-clang-fast >/dev/null || { echo 'needs afl++'; finish 0 1; }
+    warn=-w # its macros would be told of
     build . "$out/afl" afl-clang-fast -O1 2>"$out/log" || { tail "$out/log"; exit 2; }
     rm -rf "$out/afl.out"
+    unset ASAN_OPTIONS # afl-fuzz wants it its own way, and there is no AddressSanitizer here
     AFL_SKIP_CPUFREQ=1 AFL_NO_AFFINITY=1 AFL_NO_UI=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 \
         afl-fuzz -V "$AFL" -t 5000 -i $corpus -o "$out/afl.out" -- "$out/afl" >"$out/log" 2>&1
     grep -E 'execs_done|execs_per_sec|corpus_count|saved_|stability|edges_found' \

@@ -1,9 +1,10 @@
-#!/bin/sh
+#!/bin/bash
 # run.sh - every model searched exhaustively without an error, every seeded bug found.
 # Ends with "N passed, M failed".
-# run.sh [name]: only that model. Needs spin and cc; scratch in a temporary directory.
+# run.sh [name]: only that model. JOBS=2: searches at a time. Needs spin and cc; scratch in a
+# temporary directory.
 cd "$(dirname "$0")" || exit 1
-here=$(pwd); only=$1; passed=0; failed=0
+here=$(pwd); only=$1; passed=0; failed=0; searches=0
 command -v spin > /dev/null || {
     echo "run.sh: spin is not installed"
     echo "0 passed, 1 failed"
@@ -13,26 +14,35 @@ tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 1' INT TERM
 
-# check WANT model flags...: WANT is ok or bug
-check() {
-    want=$1; model=$2; shift 2
-    if [ -n "$only" ] && [ "$only" != "$model" ]; then return; fi
-    rm -rf "$tmp/run"; mkdir "$tmp/run"; cp "$here/$model.pml" "$tmp/run/"
-    ( cd "$tmp/run" && nice -n 10 spin -a "$@" "$model.pml" > out 2>&1 &&
+# search DIR WANT model flags...: WANT is ok or bug; the verdict is a line in DIR.verdict
+search() {
+    dir=$1; want=$2; model=$3; shift 3
+    mkdir "$dir"; cp "$here/$model.pml" "$dir/"
+    ( cd "$dir" && nice -n 10 spin -a "$@" "$model.pml" > out 2>&1 &&
       nice -n 10 "${CC:-cc}" -O0 -w -DSAFETY -DMEMLIM=3000 -o pan pan.c >> out 2>&1 &&
       nice -n 10 timeout 60 ./pan -n -m1000000 >> out 2>&1 )
-    out=$tmp/run/out
+    out=$dir/out
     states=$(sed -n 's/^ *\([0-9.e+]*\) states, stored.*/\1/p' "$out")
     why=$(sed -n 's/^pan:1: \(.*\) (at depth.*/\1/p' "$out")
     if grep -Eq 'max search depth|out of memory|memory limit|rror: ' "$out"; then result=incomplete
     elif grep -q 'errors: 0$' "$out"; then result=ok
     elif grep -q 'errors: [1-9]' "$out"; then result=bug
     else result=incomplete; fi
-    if [ "$result" = "$want" ]; then passed=$((passed + 1)); verdict=PASS
-    else failed=$((failed + 1)); verdict=FAIL; fi
-    [ "$result" = incomplete ] && sed 5q "$out"
-    printf '%s  %-11s %-42s %8s states  %s\n' "$verdict" "$model" "$*" "${states:-?}" \
-        "${why:-exhaustive, no error}"
+    {
+        if [ "$result" = "$want" ]; then verdict=PASS; else verdict=FAIL; fi
+        [ "$result" = incomplete ] && sed 5q "$out"
+        printf '%s  %-11s %-42s %8s states  %s\n' "$verdict" "$model" "$*" "${states:-?}" \
+            "${why:-exhaustive, no error}"
+    } > "$dir.verdict"
+    rm -rf "$dir"
+}
+
+# check WANT model flags...: the same, beside others
+check() {
+    if [ -n "$only" ] && [ "$only" != "$2" ]; then return; fi
+    while [ "$(jobs -rp | wc -l)" -ge "${JOBS:-2}" ]; do wait -n; done
+    searches=$((searches + 1))
+    search "$tmp/$searches" "$@" &
 }
 
 # What a model says it mirrors, functions and [tags], is in the header.
@@ -187,5 +197,11 @@ for bug in NOFENCE OLDEST GOESON HEADFIRST EARLYEND; do
     check bug trace -DBUG_$bug
 done
 
+wait
+for i in $(seq "$searches"); do
+    cat "$tmp/$i.verdict"
+    if grep -q '^PASS' "$tmp/$i.verdict"; then passed=$((passed + 1))
+    else failed=$((failed + 1)); fi
+done
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -238,3 +238,27 @@ TEST(record_grows_and_gives_everything_back) {
     CHECK_EQ(chan_len(big), 40);
     chan_free(big);
 }
+
+//------------------------------------------------------------------------------
+// A channel whose last reference goes while a select that another case has won has yet to leave
+// it: its memory stays until then, whether its node is still in the queue or not.
+
+TEST(a_freed_channel_stays_until_the_losers_have_left) {
+    for (int seen = 0; seen < 2; seen++) {
+        long before = test_alloc_live();
+        chan(int) made = chan_make(int, 0);
+        struct chanrt__chan *c = chanrt__chan_of(made);
+        struct chanrt__wait wait;
+        struct chanrt__waiter node, *none = NULL;
+        chanrt__wait_begin(&wait, &node, true);
+        chanrt__os_lock(&c->a_lock);
+        chanrt__wait_enqueue(&wait, &c->recvq, &c->a_lock, NULL, 0);
+        chanrt__wait_cancel(&wait);
+        if (seen) CHECK_EQ(chanrt__wait_take(&c->recvq, NULL, &none), CHANRT__TAKE_NONE);
+        chanrt__os_unlock(&c->a_lock);
+        chanrt_x_chan_free(c);
+        if (!CHECK_EQ(test_alloc_live(), before + 1)) return; // it is gone
+        chanrt__chan_leave(c, &node);
+        CHECK_EQ(test_alloc_live(), before);
+    }
+}
