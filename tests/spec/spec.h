@@ -168,8 +168,8 @@ static inline void until_blocked(int n) {
 // Returns true once n tasks are blocked; false when the channel has a value before that, by which
 // one of them says that its time was up already.
 static inline bool blocked_before(int n, chan_receiver(int) gave_up) {
-    for (size_t had = chan_len(gave_up); tasks_blocked() != n;) {
-        if (chan_len(gave_up) != had) return false;
+    while (tasks_blocked() != n) {
+        if (chan_len(gave_up) != 0) return false;
         task_sleep(20 * CHANRT_MICROSECOND);
     }
     return true;
