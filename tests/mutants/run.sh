@@ -22,12 +22,22 @@ plant() {
     rm -rf "$dir"
     mkdir -p "$dir/tests"
     cp Makefile "$dir"
-    cp -r tests/*.[ch] tests/spec tests/unit tests/races tests/history "$dir/tests"
+    cp -r tests/*.[ch] tests/spec tests/unit tests/races tests/history tests/explore "$dir/tests"
+}
+
+# A scenario of tests/explore, with 100 seeds.
+build_scenario() {
+    gcc -std=gnu11 -O1 -g1 -w -pthread -o "$1/explore" "$1/tests/explore/explore.c" \
+        >"$1/log" 2>&1 || return 1
+    printf '#!/bin/sh\nexec %s/explore %s 1 100\n' "$PWD/$1" "$2" >"$1/explore.sh"
+    chmod +x "$1/explore.sh"
+    echo explore.sh
 }
 
 # build DIR PROGRAM: the binary's path, relative to DIR, by name and flavour.
 build() {
     local dir=$1 flavour=plain program=$2 cc=gcc flags=
+    case $program in explore/*) build_scenario "$dir" "${program#*/}"; return ;; esac
     case $program in *:*) flavour=${program%%:*} program=${program#*:} ;; esac
     case $flavour in
     tsan)  cc=clang flags='-fsanitize=thread' ;;

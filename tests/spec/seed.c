@@ -509,6 +509,29 @@ TEST(who_is_woken_may_go_on_before_the_call_returns_or_later) {
     }
 }
 
+TASK_ERR(end_later) {
+    task_sleep(1);
+    return 0;
+}
+
+TASK(wait_for_the_group, task_group *, g, task_ctx *, below) {
+    CHECK_EQ(group_wait(g), 0);
+    CHECK_EQ(ctx_err(below), ECANCELED);
+}
+
+TEST(who_waited_for_a_group_finds_its_context_cancelled) {
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        task_group g;
+        begin(seed);
+        CHECK_EQ(group_init(&g, NULL), 0);
+        task_ctx *below = ctx_with_cancel(group_ctx(&g));
+        CHECK_EQ(group_go(&g, end_later), 0);
+        CHECK_EQ(go(wait_for_the_group, &g, below), 0);
+        end();
+        ctx_free(below);
+    }
+}
+
 //--------------------------------------------------------------------------------------------------
 // Deadlocks, and the environment.
 

@@ -67,6 +67,24 @@ TEST(waiters_leave_no_trace) {
     close_both(fds);
 }
 
+// F4: what a read says of what is left.
+TEST(a_read_that_got_all_it_asked_for_has_not_emptied_the_socket) {
+    int fds[2];
+    struct chanrt__fd_look look;
+    pair(fds);
+    CHECK_EQ(io_wait(fds[0], IO_READ, test_unit / 20), ETIMEDOUT); // it is watched now
+    CHECK_EQ(chanrt__fd_begin(&look, fds[0]), 0);
+    chanrt__atom_store(&look.d->source.a_kind, CHANRT__FD_ALIVE);
+    chanrt__io_note(&look, fds[0], false);
+    CHECK(!chanrt__fd_empty(&look));
+    chanrt__io_note(&look, fds[0], true);
+    CHECK(chanrt__fd_empty(&look));
+    chanrt__fd_fire(&look.d->source, IO_READ);
+    CHECK_EQ(chanrt__fd_begin(&look, fds[0]), 0);
+    CHECK(!chanrt__fd_empty(&look));
+    close_both(fds);
+}
+
 TEST(numbers_beyond_the_table_are_refused) {
     int err = 0;
     CHECK(chanrt__fd_get(-1, &err) == NULL);
@@ -293,6 +311,23 @@ TEST(refused_calls_fail_a_wait) { refuse_all(waits_once); }
 TEST(refused_calls_fail_a_select) { refuse_all(selects_once); }
 TEST(refused_calls_fail_a_read) { refuse_all(reads_once); }
 TEST(refused_calls_fail_a_signal) { refuse_all(signals_once); }
+
+static void deliver(int sig, uint32_t times) {
+    pthread_mutex_lock(&chanrt__signals.mutex);
+    chanrt__signal_deliver_locked(sig, times);
+    pthread_mutex_unlock(&chanrt__signals.mutex);
+}
+
+TEST(each_delivery_of_a_signal_is_a_value_while_there_is_room) {
+    chan_receiver(int) ch = chan_signal(SIGUSR1);
+    deliver(SIGUSR1, 3);
+    deliver(SIGUSR2, 1);
+    CHECK_EQ(chan_len(ch), 3);
+    deliver(SIGUSR1, 100);
+    CHECK_EQ(chan_len(ch), CHANRT__SIGNAL_ROOM);
+    while (chan_len(ch) > 0) CHECK_EQ(chan_get(ch), SIGUSR1);
+    chan_free(ch);
+}
 
 TEST(without_memory_there_is_no_signal_channel) {
     CHECK(signals_once());
