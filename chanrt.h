@@ -9595,8 +9595,6 @@ enum { CHANRT__SYNC_WOKEN = 2, CHANRT__SYNC_HANDOFF = 4 };
 enum {
     CHANRT__SYNC_SPINS = 4,          // looks at a locked mutex before waiting, with more than one
     CHANRT__SYNC_PAUSES = 30,        // worker; pauses between two
-    CHANRT__SYNC_RW_LOOKS = 8,       // the same at a rwmutex, whose readers, as a rule, are quick
-    CHANRT__SYNC_RW_PAUSES = 4,
     CHANRT__SYNC_QUIET_AFTER = 1024  // unlocks of a lot in which nobody waits until it is quiet
 };
 static const int64_t chanrt__sync_starved = 1000000; // ns a mutex may be overtaken
@@ -9952,23 +9950,6 @@ static void chanrt__sync_rw_leave(chanrt_sync_rwmutex *rw, struct chanrt__waiter
     chanrt__sync_finish_all(in);
 }
 
-// Before the caller queues: who is in its way may be running, and about to leave. Or it is ready to
-// run here, since it was handed rw while it waited: whoever queues because of it is handed rw in
-// turn, and so on; that ends if it goes on before anybody queues (tests/bench: rwmutex_mostly).
-static bool chanrt__sync_rw_linger(chanrt_sync_rwmutex *rw, bool reader) {
-    uint32_t s = chanrt__atom_load(&rw->a_state);
-    if (reader && !(s & (CHANRT_X_LOCKED | CHANRT_X_QUEUED))) return false; // L5 alone
-    bool spins = chanrt__sync_may_spin();
-    for (int i = 0; spins && i < CHANRT__SYNC_RW_LOOKS && !(s & CHANRT_X_QUEUED); i++) {
-        for (int k = 0; k < CHANRT__SYNC_RW_PAUSES; k++) chanrt__atom_pause();
-        if (chanrt__sync_rw_try(rw, reader, false, false)) return true;
-        s = chanrt__atom_load(&rw->a_state);
-    }
-    if (chanrt__sched_self() == NULL) return false;
-    chanrt_task_yield();
-    return chanrt__sync_rw_try(rw, reader, false, false);
-}
-
 static int chanrt__sync_rw_lock(chanrt_sync_rwmutex *rw, int64_t ns, bool reader) {
     struct chanrt__wait wait;
     struct chanrt__waiter node;
@@ -9976,7 +9957,6 @@ static int chanrt__sync_rw_lock(chanrt_sync_rwmutex *rw, int64_t ns, bool reader
     if (rw == NULL) return EINVAL;
     if (chanrt__sync_rw_try(rw, reader, false, false)) return chanrt__sync_taken(&rw->a_state);
     bool waits = chanrt__sync_deadline(ns, &deadline);
-    if (waits && chanrt__sync_rw_linger(rw, reader)) return chanrt__sync_taken(&rw->a_state);
     uint32_t s = chanrt__atom_load(&rw->a_state);
     if (!waits && (!reader || (s & (CHANRT_X_LOCKED | CHANRT_X_QUEUED)))) return ETIMEDOUT;
     bool shares = !(s & CHANRT_X_SHARED);

@@ -221,28 +221,6 @@ TEST(a_rwmutex_is_shared_from_the_first_overlap_on) {
     CHECK_EQ(chanrt__atom_load(&chanrt__sync_sharing), 0);
 }
 
-TASK(write_behind, sync_rwmutex *, rw) {
-    CHECK_EQ(sync_rwmutex_lock(rw), 0);
-    CHECK_EQ(sync_rwmutex_unlock(rw), 0);
-}
-
-TASK(read_and_yield, sync_rwmutex *, rw, waitgroup *, wg) {
-    CHECK_EQ(sync_rwmutex_rlock(rw), 0);
-    CHECK_EQ(wg_go(wg, write_behind, rw), 0);
-    task_yield();
-    CHECK_EQ(sync_rwmutex_runlock(rw), 0);
-}
-
-// With one worker, where it is certain: the writer meets a reader that is ready, and lets it go on.
-TEST(who_meets_one_that_is_ready_does_not_queue) {
-    sync_rwmutex rw = {0};
-    waitgroup wg = {0};
-    CHECK_EQ(wg_go(&wg, read_and_yield, &rw, &wg), 0);
-    wg_wait(&wg);
-    CHECK(chanrt__pool.count > 1 || rw.a_state == 0); // never shared, so nobody queued
-    CHECK_EQ(rw.a_state & ~(uint32_t)CHANRT_X_SHARED, 0);
-}
-
 struct joining {
     sync_rwmutex rw;
     uint32_t a_in;
