@@ -410,7 +410,7 @@ CHANRT_API void chanrt_x_uncaught(void); // says which task an exception left
     int chanrt_x_start_##name params { return chanrt_x_go args; }
 #else
 #define CHANRT__TASK_one(link, ret, run, name)                                                \
-    typedef char CHANRT__KNOWN(name);                                                         \
+    CHANRT__KNOW(name)                                                                        \
     link ret name(void);                                                                      \
     link int chanrt_x_start_##name(const chanrt_x_site *, const chanrt_x_how *)               \
         __attribute__((unused));                                                              \
@@ -427,7 +427,7 @@ CHANRT_API void chanrt_x_uncaught(void); // says which task an exception left
     CHANRT__TASK_N(link, ret, run, name, CHANRT__COUNT(__VA_ARGS__), __VA_ARGS__)
 #define CHANRT__TASK_N(link, ret, run, name, n, ...)                                          \
     CHANRT__PAIRS(n);                                                                         \
-    typedef char CHANRT__KNOWN(name);                                                         \
+    CHANRT__KNOW(name)                                                                        \
     link ret name(CHANRT__CAT(CHANRT__PARAMS_, n)(__VA_ARGS__));                              \
     link int chanrt_x_start_##name(const chanrt_x_site *, const chanrt_x_how *,               \
                                    CHANRT__CAT(CHANRT__PARAMS_, n)(__VA_ARGS__))              \
@@ -458,12 +458,17 @@ CHANRT_API void chanrt_x_uncaught(void); // says which task an exception left
                   "each type and its name, and at most 8 of them")
 // Undeclared for what is no task: go asks for it, so that the compiler says what is missing.
 #define CHANRT__KNOWN(name) chanrt_x_TASK_or_TASK_DECLARE_of_##name
+#ifdef __cplusplus // whose go takes anything that can be called
+#define CHANRT__KNOW(name)
+#else
+#define CHANRT__KNOW(name) extern char CHANRT__KNOWN(name);
+#endif
 #define CHANRT__DECLARE_1(name)       \
-    typedef char CHANRT__KNOWN(name); \
+    CHANRT__KNOW(name)                \
     void name(void);                  \
     int chanrt_x_start_##name(const chanrt_x_site *, const chanrt_x_how *)
 #define CHANRT__DECLARE_N(name, n, ...)                                     \
-    typedef char CHANRT__KNOWN(name);                                       \
+    CHANRT__KNOW(name)                                                      \
     void name(CHANRT__CAT(CHANRT__PARAMS_, n)(__VA_ARGS__));                \
     int chanrt_x_start_##name(const chanrt_x_site *, const chanrt_x_how *,  \
                               CHANRT__CAT(CHANRT__PARAMS_, n)(__VA_ARGS__))
@@ -6894,14 +6899,14 @@ static void chanrt__sched_stop_search(struct chanrt__worker *w) {
 // Searches for a while, then sleeps, until there is a task or the pool stops (NULL).
 static struct chanrt__task *chanrt__sched_search(struct chanrt__worker *w) {
     struct chanrt__task *t = NULL;
-    bool spin = true, alone = chanrt__pool.a_cpus == 1;
+    bool spin = true, alone = chanrt__atom_load(&chanrt__pool.a_cpus) == 1;
     int yields = CHANRT__YIELDS;
     chanrt__atom_add_seq(&chanrt__pool.a_announce, CHANRT__SPIN_ONE); // [idle]
     while (t == NULL && !chanrt__sched_stopping()) {
         int64_t start = chanrt_now(), looked = start, now = start;
         bool look = true;
         uint32_t searchers = chanrt__atom_load(&chanrt__pool.a_announce) / CHANRT__SPIN_ONE;
-        if (searchers * 2 > (uint32_t)chanrt__pool.a_cpus) spin = false;
+        if (searchers * 2 > (uint32_t)chanrt__atom_load(&chanrt__pool.a_cpus)) spin = false;
         for (;;) {
             w->now = now;
             w->metered = false;
@@ -9411,6 +9416,7 @@ CHANRT_API void chanrt_x_chan_free(const volatile void *ch) {
     chanrt__sched_point();
     if (!chanrt__chan_drop(c)) return;
     if (c->timer == NULL && c->freed == NULL && chanrt__chan_end(c)) return;
+    chanrt__atom_store(&c->a_refs, 1); // closing may take and drop one, which is not to be the last
     chanrt__chan_close(c);
     if (c->timer != NULL) chanrt__sched_disarm(&c->timer->node);
     if (c->freed != NULL) c->freed(c);

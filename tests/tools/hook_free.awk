@@ -40,6 +40,8 @@ hidden { print ""; next }
 {
     text = without(without($0, "CHANRT__IF_DEBUG"), "CHANRT__IF_TRACE")
     text = without(without(text, "CHANRT__IF_PROFILE"), "CHANRT__NOTE")
+    gsub(/-DCHANRT_DEBUG=1/, "\001", text) # what a plain build says of the others
     gsub(/CHANRT_(DEBUG|TRACE|PROFILE)/, "0", text)
+    gsub("\001", "-DCHANRT_DEBUG=1", text)
     print text
 }

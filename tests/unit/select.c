@@ -262,3 +262,31 @@ TEST(a_freed_channel_stays_until_the_losers_have_left) {
         CHECK_EQ(test_alloc_live(), before);
     }
 }
+
+// The same while the select is still busy: closing then holds a reference for as long as it tries
+// again, and that one is not the last.
+static void *free_it(void *c) {
+    chanrt_x_chan_free(c);
+    return NULL;
+}
+
+TEST(a_channel_freed_under_a_busy_select_is_freed_once) {
+    long before = test_alloc_live();
+    chan(int) made = chan_make(int, 0);
+    struct chanrt__chan *c = chanrt__chan_of(made);
+    struct chanrt__wait wait;
+    struct chanrt__waiter node;
+    pthread_t thread;
+    chanrt__wait_begin(&wait, &node, true);            // BUSY
+    chanrt__os_lock(&c->a_lock);
+    chanrt__wait_enqueue(&wait, &c->recvq, &c->a_lock, NULL, 0);
+    chanrt__os_unlock(&c->a_lock);
+    CHECK_EQ(pthread_create(&thread, NULL, free_it, c), 0);
+    for (uint32_t refs = 0; refs < 2 && !test_late(); sched_yield())
+        refs = chanrt__atom_load(&c->a_refs);          // the one of a second attempt is among them
+    chanrt__wait_cancel(&wait);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    if (!CHECK_EQ(test_alloc_live(), before + 1)) return; // the select has yet to leave
+    chanrt__chan_leave(c, &node);
+    CHECK_EQ(test_alloc_live(), before);
+}
