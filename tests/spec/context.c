@@ -269,7 +269,7 @@ TEST(values_are_seen_through_all_layers_and_the_innermost_wins) {
 }
 
 TEST(a_value_may_be_null_and_hides_the_one_above) {
-    int key;
+    int key = 0;
     task_ctx *a = ctx_with_value(ctx_background(), &key, &key);
     task_ctx *b = ctx_with_value(a, &key, NULL);
     CHECK(ctx_value(a, &key) == &key && ctx_value(b, &key) == NULL);
