@@ -282,8 +282,8 @@ TEST(a_channel_freed_under_a_busy_select_is_freed_once) {
     chanrt__wait_enqueue(&wait, &c->recvq, &c->a_lock, NULL, 0);
     chanrt__os_unlock(&c->a_lock);
     CHECK_EQ(pthread_create(&thread, NULL, free_it, c), 0);
-    for (uint32_t refs = 0; refs < 2 && !test_late(); sched_yield())
-        refs = chanrt__atom_load(&c->a_refs);          // the one of a second attempt is among them
+    while (chanrt__atom_load(&c->a_refs) < 2 && !test_late()) sched_yield();
+    CHECK_EQ(chanrt__atom_load(&c->a_refs), 2);        // that of another attempt is among them
     chanrt__wait_cancel(&wait);
     CHECK_EQ(pthread_join(thread, NULL), 0);
     if (!CHECK_EQ(test_alloc_live(), before + 1)) return; // the select has yet to leave
