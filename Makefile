@@ -74,8 +74,9 @@ bench-plots: ## SVG of what the last bench measured
 	$(NEED) gnuplot
 	@tests/bench/plots.sh
 
-bench-peers: ## bench with peers given as NECO=dir LIBDILL=dir, too
-	@NECO="$(NECO)" LIBDILL="$(LIBDILL)" tests/bench/run.sh
+bench-peers: ## bench with peers given as NECO=dir LIBDILL=dir ARGOBOTS=dir CROSSBEAM=dir, too
+	@NECO="$(NECO)" LIBDILL="$(LIBDILL)" ARGOBOTS="$(ARGOBOTS)" CROSSBEAM="$(CROSSBEAM)" \
+	    tests/bench/run.sh
 
 bench-scale: ## some rows with 1 to 16 workers
 	@tests/bench/scale.sh

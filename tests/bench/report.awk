@@ -97,7 +97,7 @@ function json_impl(row, w, impl) {
 }
 
 END {
-    split("pthread boost_fiber neco libdill", list, " ")
+    split("pthread boost_fiber neco libdill argobots crossbeam", list, " ")
     for (i = 1; i in list; i++) if (list[i] in has) other[++others] = list[i]
     split("row|W|ours|go|ours/go (min..max)|best|cpu ours|cpu go|KiB ours|KiB go", h, "|")
     for (i = 1; i <= others; i++) h[10 + i] = other[i]

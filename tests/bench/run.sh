@@ -3,8 +3,9 @@
 #
 #   ROUNDS=5    samples of each row, setting and implementation, interleaved
 #   ROWS=regex  only the rows that match
-#   PEERS="go pthread boost_fiber"    which peers to build; neco and libdill besides, with
+#   PEERS="go pthread boost_fiber"    which peers to build; besides them those that are given:
 #   NECO=dir LIBDILL=dir              where neco.c, and libdill.h and libdill.a, are
+#   ARGOBOTS=dir CROSSBEAM=dir        where it is installed; a checkout, or what cargo vendor made
 #   WORKERS="1 2"                     pool sizes
 #   QUICK=1     an eighth of the work, 3 rounds: about two minutes
 #   CC, BENCH_FLAGS                   how ours is built
@@ -20,7 +21,8 @@ out=$(cd "${B:-build}/bench" && pwd)
 quick=${QUICK:-0}
 if [ "$quick" = 0 ]; then shrink=1 rounds=${ROUNDS:-5}; else shrink=8 rounds=${ROUNDS:-3}; fi
 rows=${ROWS:-.}
-peers=${PEERS-go pthread boost_fiber${NECO:+ neco}${LIBDILL:+ libdill}}
+given="${NECO:+ neco}${LIBDILL:+ libdill}${ARGOBOTS:+ argobots}${CROSSBEAM:+ crossbeam}"
+peers=${PEERS-go pthread boost_fiber$given}
 workers=${WORKERS:-1 2}
 cc=${CC:-gcc}
 flags=${BENCH_FLAGS:--std=c11 -O2 -DNDEBUG}
@@ -48,6 +50,20 @@ build_neco() {
 build_libdill() {
     $cc -O3 -DNDEBUG -I"$LIBDILL" -I"$LIBDILL/include" $here/peers/libdill/bench.c -o "$1" \
         -L"$LIBDILL" -L"$LIBDILL/lib" -l:libdill.a -pthread
+}
+build_argobots() {
+    $cc -O3 -DNDEBUG -I"$ARGOBOTS/include" $here/peers/argobots/bench.c -o "$1" \
+        -L"$ARGOBOTS/lib" -l:libabt.a -pthread -lm
+}
+# What cargo writes beside a manifest belongs below build/, so it gets a copy. Where crossbeam-utils
+# is a path of the copy given, its patch is not used and cargo says so.
+build_crossbeam() {
+    from=$(cd "$CROSSBEAM" && pwd) && mkdir -p "$out/crossbeam.d" &&
+        cp $here/peers/crossbeam/* "$out/crossbeam.d" && (
+        cd "$out/crossbeam.d" && ${CARGO:-cargo} build --offline --release --target-dir target \
+            --config "patch.crates-io.crossbeam-channel.path='$from/crossbeam-channel'" \
+            --config "patch.crates-io.crossbeam-utils.path='$from/crossbeam-utils'"
+    ) && cp "$out/crossbeam.d/target/release/bench" "$1"
 }
 
 # shellcheck disable=SC2086    # flags are words
@@ -149,7 +165,7 @@ done
                      /usr/include/boost/version.hpp 2>/dev/null)" ;;
         esac
     done
-    [ -z "${NECO:-}${LIBDILL:-}" ] || echo "neco, libdill: built from the sources given"
+    [ -z "$given" ] || echo "built from the sources given:$given"
     echo "run $(date -u +%Y-%m-%d), $rounds rounds, N divided by $shrink:" \
          "\`$([ "$quick" = 0 ] || echo "QUICK=1 ")ROUNDS=$rounds PEERS=\"$peers\" make bench\`"
 } > "$out/machine.txt"

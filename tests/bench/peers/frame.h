@@ -42,11 +42,19 @@ static inline long long peer_peak_kib(void) {
     return kib;
 }
 
-// One thread is all these have: no row with two workers.
-static inline int peer_main(int argc, char **argv, const struct peer_row *rows, int count) {
+// One thread is all that most of these have: no row with two workers.
+#ifndef PEER_WORKERS
+#define PEER_WORKERS 1
+#endif
+
+static inline int peer_workers(void) {
     const char *workers = getenv("CHANRT_WORKERS");
+    return workers != NULL ? atoi(workers) : 1;
+}
+
+static inline int peer_main(int argc, char **argv, const struct peer_row *rows, int count) {
     int64_t n = argc > 2 ? strtoll(argv[2], NULL, 10) : 0;
-    if (argc > 1 && workers != NULL && atoi(workers) != 1) return 77;
+    if (argc > 1 && peer_workers() > PEER_WORKERS) return 77;
     for (int i = 0; i < count; i++) {
         const struct peer_row *r = &rows[i];
         if (argc == 1) printf("%s %d\n", r->name, r->shrink);
