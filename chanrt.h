@@ -5482,13 +5482,18 @@ static void chanrt__trace_arrow_end(FILE *f, const struct chanrt__trace_ring *r,
             phase == 'f' ? ",\"bp\":\"e\"" : "");
 }
 
+// Threads may still join at an exit: such a ring has nothing that was surveyed.
+static struct chanrt__trace_ring *chanrt__trace_joined(uint64_t slot) {
+    return chanrt__atom_load_acq(&chanrt__trace.a_ring[slot]); // [ring]
+}
+
 // The arrows that end on r's track, after all the slices: both ends, or none (R3).
 static uint64_t chanrt__trace_arrows(FILE *f, const struct chanrt__trace_ring *r, uint64_t drawn) {
     for (uint64_t at = r->known; at < r->end; at++) {
         const struct chanrt__trace_record *e = &r->records[at & r->mask];
         if (e->kind != CHANRT__TRACE_RUNS || e->arrow == 0) continue;
         const struct chanrt__trace_ring *from =
-            chanrt__trace.a_ring[e->arrow % CHANRT__TRACE_RINGS];
+            chanrt__trace_joined(e->arrow % CHANRT__TRACE_RINGS);
         uint64_t place = e->arrow / CHANRT__TRACE_RINGS - 1;
         if (place < from->known || place >= from->end) continue;
         const struct chanrt__trace_record *tail = &from->records[place & from->mask];
@@ -5508,8 +5513,7 @@ static uint32_t chanrt__trace_survey(void) {
     if (n > CHANRT__TRACE_RINGS) n = CHANRT__TRACE_RINGS;
     chanrt__trace.ended = chanrt__os_clock();
     for (uint32_t i = 0; i < n; i++) {
-        struct chanrt__trace_ring *r =
-            chanrt__atom_load_acq(&chanrt__trace.a_ring[i]); // [ring]
+        struct chanrt__trace_ring *r = chanrt__trace_joined(i);
         if (r == NULL) continue;
         r->end = chanrt__atom_load_acq(&r->a_head); // [trace]
         r->first = r->end > r->mask ? r->end - r->mask : 0; // R2
@@ -5532,7 +5536,7 @@ static void chanrt__trace_write(FILE *f, const char *how) {
                    "\"args\":{\"name\":\"%s\"}}",
                 pid == 1 ? "" : ",\n", pid, pid == 1 ? "workers" : "threads");
     for (uint32_t i = 0; i < n; i++) {
-        const struct chanrt__trace_ring *r = chanrt__trace.a_ring[i];
+        const struct chanrt__trace_ring *r = chanrt__trace_joined(i);
         if (r == NULL) continue;
         chanrt__trace_event(f, r, 'M', chanrt__trace.begun);
         fputs(",\"name\":\"thread_name\",\"args\":{\"name\":", f);
@@ -5542,9 +5546,10 @@ static void chanrt__trace_write(FILE *f, const char *how) {
         events += r->end - r->first;
         lost += r->first;
     }
-    for (uint32_t i = 0; i < n; i++)
-        if (chanrt__trace.a_ring[i] != NULL)
-            arrows = chanrt__trace_arrows(f, chanrt__trace.a_ring[i], arrows);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct chanrt__trace_ring *r = chanrt__trace_joined(i);
+        if (r != NULL) arrows = chanrt__trace_arrows(f, r, arrows);
+    }
     fprintf(f, ",\n{\"ph\":\"i\",\"pid\":1,\"tid\":0,\"s\":\"g\",\"name\":\"%s\"", how);
     chanrt__trace_time(f, "ts", chanrt__trace.ended - chanrt__trace.begun);
     fprintf(f, "}\n],\"otherData\":{\"ended by\":\"%s\",\"events\":%llu,\"lost\":%llu,"
