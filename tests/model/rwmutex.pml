@@ -1,31 +1,32 @@
-/* rwmutex.pml - a rwmutex whose only reader leaves with a plain store: no reader is lost, no writer is beside one, nobody
- * waits for ever.
- * Mirrors: chanrt__sync_rw_share, _unshare, _try, _lock, _pass_locked, _drop_reader, _runlock; chanrt_x_rwmutex_runlock,
- * _unlock. [rwmutex] [alone]
- * Parties 0..NR-1 read, ROUNDS times each; those below NW on workers, who may leave plainly, the others on threads of the
- * program's own; then come NWR writers, once each. The word is one: cnt, l, q, s. Stores of a worker (its mark, the word, its
- * mark again) go into a store buffer (sb) that drains in order at any time, or by a locked instruction of its own; the heavy
- * fence drains one buffer after the other. A parked party waits for its note. What the lot's lock covers is one step.
- * Property: a writer inside is alone; who leaves is counted in the word; in the end it is free and nobody is queued.
- *   BUG_NOFENCE    who shares does not fence
- *   BUG_NOSCAN     it does not wait for those who are marked
- *   BUG_SCANFIRST  it looks at the marks before the fence
- *   BUG_LATESHARE  it fences before it says that it shares
- *   BUG_EARLYDONE  it has done sharing before it has changed the word
- *   BUG_NOSHARE    a second reader counts himself without sharing
- *   BUG_NOSHAREW   a writer queues without it
- *   BUG_NOMARK     who leaves plainly is not marked
- *   BUG_NOLOOK     who leaves plainly does not look whether somebody shares
- *   BUG_WORDFIRST  he looks at the word first
- *   BUG_UNMARKFIRST he is unmarked before the store
- *   BUG_ANYWORD    he looks for readers, not for one and nothing else
- * That a word once SHARED stays so saves fences and is not needed for any of this.
+/* rwmutex.pml - who has a rwmutex to himself leaves with a plain store: nobody is lost, no writer is beside another party,
+ * nobody waits for ever.
+ * Mirrors: chanrt_x_rwmutex_left, _rlock, _runlock, _lock, _unlock; chanrt__sync_rw_alone, _close_locked, _settle_locked,
+ * _try, _try_locked, _enter, _lock, _pass_locked, _drop_reader. [rwmutex] [alone]
+ * Parties 0..NR-1 read, ROUNDS times each; then come NWR writers, WROUNDS times each. Two words: `a`, of whoever has the
+ * rwmutex to himself (FREE, READER, LOCKED, or GONE for good), and the word for several: cnt, l, q, s, al. Until s, parties
+ * look at both; al: cnt or l counts one who knows himself only in `a`. Plain stores of 0 to `a` wait in a store buffer of one
+ * place, and drain at any time, or by a locked instruction of their party; the heavy fence drains one buffer after the other.
+ * A lot that is quiet may be trusted to have nobody in it; it becomes quiet again QUIETS times, while nobody is listed.
+ * What the lot's lock covers is one step where no other word than the lot's and the queues is touched.
+ * Property: a writer inside is alone; who leaves is counted; in the end nobody is inside and nobody is queued.
+ *   BUG_NOFENCE    who waits for the one in `a`, or shares, does not fence
+ *   BUG_FENCEFIRST it fences before it closes the way through `a`
+ *   BUG_NOAGAIN    who takes `a` does not look at the other word again
+ *   BUG_LOOKFIRST  he looks again before he takes it
+ *   BUG_NOBACK     he gives it back and tells nobody
+ *   BUG_NOPOST     who leaves plainly does not look at the lot
+ *   BUG_POSTFIRST  he looks before the store
+ *   BUG_NOTGONE    whoever shares leaves `a` free when it is free
+ *   BUG_UNCOUNTED  who shares does not count the one in `a`
+ *   BUG_UNLISTED   who waits is not listed in the lot
+ *   BUG_QUIETBUSY  a lot becomes quiet with somebody listed
+ *   BUG_BLIND      who has left settles although `a` is taken
+ *   BUG_STALE      a last reader who leaves by the other word leaves `a` as it is
+ *   BUG_FAST       readers who leave change the other word without the lot's lock while al
+ *   BUG_NOSETTLE   a party that finds `a` left does not settle
  */
 #ifndef NR
-#define NR 3
-#endif
-#ifndef NW
-#define NW 2
+#define NR 2
 #endif
 #ifndef NWR
 #define NWR 1
@@ -33,71 +34,56 @@
 #ifndef ROUNDS
 #define ROUNDS 2
 #endif
+#ifndef WROUNDS
+#define WROUNDS 1
+#endif
+#ifndef QUIETS
+#define QUIETS 1
+#endif
 #define N (NR + NWR)
-#define MARK 1
-#define FREE 2
-#define UNMARK 3
-byte cnt; bit l, q, s;                 /* the word */
-byte sharing; bit mark[NW]; bit lk;
-byte sb[NW * 4], held[NW];              /* store buffers */
+#define FREE 0
+#define READER 1
+#define LOCKED 2
+#define GONE 3
+byte a;
+byte cnt; bit l, q, s, al;             /* the word for several */
+bit sb[N];                             /* a store of FREE to `a` on its way */
+bit quiet = 1; byte quiets; bit lk, listed;
 bit rq[N], wq[N], note[N];             /* who is queued, who has been given it */
 byte reading, writing, done;
-#define LOCK   atomic { !lk -> lk = 1 }
+#define LOCK   atomic { !lk -> lk = 1; drain(me) }
 #define UNLOCK lk = 0
-inline drain_one(t) { d_step {
-  if :: sb[t * 4] == MARK -> mark[t] = 1
-     :: sb[t * 4] == FREE -> cnt = 0; l = 0; q = 0; s = 0
-     :: sb[t * 4] == UNMARK -> mark[t] = 0 fi;
-  sb[t * 4] = sb[t * 4 + 1]; sb[t * 4 + 1] = sb[t * 4 + 2]; sb[t * 4 + 2] = sb[t * 4 + 3]; sb[t * 4 + 3] = 0; held[t]-- } }
-inline drain(t) { do :: t < NW && held[t] > 0 -> drain_one(t) :: else -> break od }
-inline put(t, what) { atomic { held[t] < 4 -> sb[t * 4 + held[t]] = what; held[t]++ } }
+#ifdef BUG_QUIETBUSY
+#define UNUSED true
+#else
+#define UNUSED (!listed)
+#endif
+#define NONE   (cnt == 0 && !l && !q && !s)
+inline drain(t) { if :: sb[t] -> sb[t] = 0; a = FREE :: else fi }
 active proctype Buffer() { do
-  :: atomic { held[0] > 0 -> drain_one(0) }
-#if NW > 1
-  :: atomic { held[1] > 0 -> drain_one(1) }
+  :: atomic { sb[0] -> drain(0) }
+  :: atomic { sb[1] -> drain(1) }
+#if N > 2
+  :: atomic { sb[2] -> drain(2) }
+#endif
+#if N > 3
+  :: atomic { sb[3] -> drain(3) }
 #endif
   :: done == N -> break od }
-inline fence() { atomic { drain(0) };
-#if NW > 1
-  atomic { drain(1) }
-#endif
-}
-inline scan() { mark[0] == 0;
-#if NW > 1
-  mark[1] == 0
-#endif
-}
-inline share() {
-#ifdef BUG_LATESHARE
-  fence(); atomic { drain(me); sharing++ };
-#else
-  atomic { drain(me); sharing++ };
-#ifdef BUG_SCANFIRST
-  scan();
-#endif
+active proctype Quietener() { do
+  :: atomic { !lk && !quiet && quiets < QUIETS && UNUSED -> quiet = 1; quiets++ }
+  :: done == N -> break od }
+inline fence() {
 #ifndef BUG_NOFENCE
-  fence();
+  atomic { drain(0) }; atomic { drain(1) };
+#if N > 2
+  atomic { drain(2) };
+#endif
+#if N > 3
+  atomic { drain(3) };
 #endif
 #endif
-#if !defined BUG_NOSCAN && !defined BUG_SCANFIRST
-  scan()
-#else
-  skip
-#endif
-}
-/* Mirrors chanrt__sync_rw_try: one load and one compare and swap that fits it. */
-inline try(reader, marks, may) { atomic {
-  drain(me); got = 0;
-  if
-  :: reader && !l && !q ->
-     if
-     :: cnt > 0 && (s || may) -> got = 1; cnt++; s = 1
-     :: cnt == 0 -> got = 1; cnt++
-     :: else
-     fi
-  :: !reader && !l && !q && cnt == 0 -> got = 1; l = 1
-  :: else -> if :: marks && !q && (s || may || cnt != 1) -> q = 1; s = 1 :: else fi
-  fi } }
+  skip }
 inline pass(readers_first) { d_step {      /* the lot's lock is held; nobody has the word */
   k = 0; any = 0; l = 0; cnt = 0;
   if
@@ -109,98 +95,199 @@ inline pass(readers_first) { d_step {      /* the lot's lock is held; nobody has
      k = 0; do :: k < N && !l -> if :: rq[k] -> rq[k] = 0; note[k] = 1; cnt++ :: else fi; k++ :: else -> break od
   fi;
   k = 0; do :: k < N -> if :: rq[k] || wq[k] -> any = 1 :: else fi; k++ :: else -> break od; k = 0; q = any; any = 0 } }
-inline take(reader, buggy) {
-  try(reader, 0, buggy);
+/* Mirrors chanrt__sync_rw_drop_locked: one party less; readers may come beside as long as nobody queues. */
+inline drop() {
+  if
+  :: atomic { l || (q && cnt == 1) -> al = 0; listed = 0 }; if :: l -> pass(1) :: else -> pass(0) fi
+  :: atomic { !l && !q && cnt == 1 -> drain(me); al = 0; listed = 0; cnt = 0 }
+  :: atomic { !l && cnt > 1 -> drain(me); cnt--; if :: a == GONE -> al = 0; listed = 0 :: else fi }
+  fi }
+/* Mirrors chanrt__sync_rw_settle_locked: the one in `a` has left, if so. */
+inline settle() {
+#ifdef BUG_BLIND
+  if :: atomic { al -> a = GONE };
+#else
+  if :: atomic { al && a == FREE -> drain(me); a = GONE };
+#endif
+        assert(l || cnt > 0); drop()
+     :: else
+  fi }
+/* Mirrors chanrt_x_rwmutex_left. */
+inline left() { LOCK;
+  if
+#ifdef BUG_BLIND
+  :: listed && s -> settle()
+#else
+  :: listed && a == FREE && s -> settle()
+#endif
+  :: else
+  fi;
+  UNLOCK }
+inline leave_plainly() {
+#ifdef BUG_POSTFIRST
+  look = quiet; sb[me] = 1;
+#else
+  sb[me] = 1;
+#ifdef BUG_NOPOST
+  look = 1;
+#else
+  look = quiet;
+#endif
+#endif
+  if :: !look -> left() :: else fi }
+/* Mirrors chanrt__sync_rw_alone, and what is inlined of it. */
+inline alone(what) {
+  got = 0;
+  if
+  :: NONE ->
+     look = 1;
+#ifdef BUG_LOOKFIRST
+     look = NONE;
+#endif
+     atomic { drain(me); if :: a == FREE -> a = what; got = 1 :: else fi };
+     if
+     :: got ->
+#if !defined BUG_NOAGAIN && !defined BUG_LOOKFIRST
+        look = NONE;
+#endif
+        if :: !look -> got = 0; sb[me] = 1;
+#ifndef BUG_NOBACK
+              left()
+#endif
+           :: else fi
+     :: else
+     fi
+  :: else
+  fi }
+/* Mirrors chanrt__sync_rw_try: one load and one compare and swap that fits it. */
+inline try(reader) { atomic {
+  drain(me); got = 0;
+  if
+  :: reader && s && !l && !q -> got = 1; cnt++
+  :: !reader && s && !l && !q && cnt == 0 && !al -> got = 1; l = 1
+  :: else
+  fi } }
+/* Mirrors chanrt__sync_rw_enter: the lot's lock, with the way through `a` closed, the lot unquiet, and a fence since. */
+inline enter() {
+  LOCK;
+#ifdef BUG_FENCEFIRST
+  if :: NONE -> quiet = 0; UNLOCK; fence(); LOCK :: else fi;
+#endif
+  if :: NONE -> q = 1; closed = 1 :: else closed = 0 fi;
+  do
+  :: upto = quiets; quiet = 0; UNLOCK;
+#ifndef BUG_FENCEFIRST
+     fence();
+#endif
+     LOCK;
+     if :: quiets == upto && !quiet -> break :: else fi
+  od;
+  if
+  :: q && !s ->                            /* nobody has shared it since */
+     do
+     :: atomic { a == FREE -> drain(me); s = 1; q = 0;
+#ifndef BUG_NOTGONE
+                 a = GONE
+#endif
+               }; break
+#ifdef BUG_UNCOUNTED
+     :: atomic { a == READER || a == LOCKED -> s = 1; q = 0 }; break
+#else
+     :: atomic { a == READER -> s = 1; q = 0; cnt = 1; al = 1 }; break
+     :: atomic { a == LOCKED -> s = 1; q = 0; l = 1; al = 1 }; break
+#endif
+     od
+  :: else
+  fi;
+#ifndef BUG_NOSETTLE
+  settle()
+#endif
+}
+inline try_locked(reader) { atomic { drain(me); got = 0;
+  if
+  :: reader && !l && !q -> got = 1; cnt++
+  :: !reader && !l && !q && cnt == 0 -> got = 1; l = 1
+  :: else -> q = 1;
+#ifndef BUG_UNLISTED
+     listed = al
+#endif
+  fi } }
+inline take(reader, what) {
+  alone(what);
+  if :: !got -> try(reader) :: else fi;
   if
   :: got
   :: else ->
-     atomic { drain(me); shares = !s };
-     if :: shares && !buggy -> share() :: else fi;
-#ifdef BUG_EARLYDONE
-     if :: shares && !buggy -> sharing-- :: else fi;
-#endif
-     LOCK; try(reader, 1, 1);
+     enter();
+     try_locked(reader);
      if :: !got -> if :: reader -> rq[me] = 1 :: else -> wq[me] = 1 fi :: else fi;
-#ifndef BUG_EARLYDONE
-     if :: shares && !buggy -> atomic { drain(me); sharing-- } :: else fi;
-#endif
      UNLOCK;
      if :: !got -> note[me]; note[me] = 0 :: else fi
   fi }
-/* Mirrors chanrt__sync_rw_runlock: with the lot's lock where somebody waits. */
+/* Mirrors chanrt__sync_rw_runlock. */
 inline leave() {
-  do
-  :: atomic { drain(me); assert(cnt > 0);
-       if :: !q -> cnt--; break :: else fi };
-     LOCK; atomic { drain(me);
-       if
-       :: !q
-       :: q && cnt > 1 -> cnt--; UNLOCK; break
-       :: q && cnt == 1 -> pass(0); UNLOCK; break
-       fi };
-     UNLOCK
-  od }
+  gone = 0;
+  if
+#ifdef BUG_FAST
+  :: atomic { s && !q -> drain(me); assert(cnt > 0); cnt--; gone = 1 }
+#else
+  :: atomic { s && !q && !al -> drain(me); assert(cnt > 0); cnt--; gone = 1 }
+#endif
+  :: else
+  fi;
+  if
+  :: gone
+  :: else ->
+     LOCK;
+     if
+     :: !s -> assert(a == READER); sb[me] = 1
+     :: else ->
+        settle();
+        assert(cnt > 0);
+#ifndef BUG_STALE
+        if :: al && cnt == 1 -> a = GONE :: else fi;
+#endif
+        drop()
+     fi;
+     atomic { drain(me); UNLOCK }
+  fi }
 proctype Reader(byte me) {
-  byte k, rounds; bit got, shares, any, one, free;
+  byte k, rounds, upto; bit got, any, look, gone, closed;
   do
   :: rounds < ROUNDS -> rounds++;
-#ifdef BUG_NOSHARE
-     take(1, 1);
-#else
-     take(1, 0);
-#endif
+     take(1, READER);
      atomic { reading++; assert(writing == 0) };
      atomic { reading--; assert(writing == 0) };
-     one = 0;
      if
-     :: me < NW ->
-#ifndef BUG_NOMARK
-        put(me, MARK);
-#endif
-#ifdef BUG_WORDFIRST
-        one = (cnt == 1 && !l && !q && !s);
-        free = (sharing == 0); one = one && free;
-#else
-#ifndef BUG_NOLOOK
-        free = (sharing == 0);
-#else
-        free = 1;
-#endif
-#ifdef BUG_ANYWORD
-        one = free && cnt >= 1;
-#else
-        one = free && cnt == 1 && !l && !q && !s;
-#endif
-#endif
-#if defined BUG_UNMARKFIRST
-        put(me, UNMARK); if :: one -> put(me, FREE) :: else fi
-#else
-        if :: one -> put(me, FREE) :: else fi;
-#ifndef BUG_NOMARK
-        put(me, UNMARK)
-#endif
-#endif
-     :: else
-     fi;
-     if :: !one -> leave() :: else fi
+     :: NONE -> assert(a == READER); leave_plainly()
+     :: else -> leave()
+     fi
   :: else -> break
   od;
   atomic { drain(me); done++ } }
 proctype Writer(byte me) {
-  byte k; bit got, shares, any;
-#ifdef BUG_NOSHAREW
-  take(0, 1);
-#else
-  take(0, 0);
-#endif
-  atomic { writing++; assert(writing == 1 && reading == 0) };
-  atomic { writing--; assert(reading == 0) };
-  if
-  :: atomic { l && !q -> l = 0 }
-  :: atomic { l && q && !lk -> lk = 1 }; atomic { assert(l); pass(1) }; UNLOCK
-  fi;
-  done++ }
+  byte k, rounds, upto; bit got, any, look, closed;
+  do
+  :: rounds < WROUNDS -> rounds++;
+     take(0, LOCKED);
+     atomic { writing++; assert(writing == 1 && reading == 0) };
+     atomic { writing--; assert(reading == 0) };
+     if
+     :: NONE -> assert(a == LOCKED); leave_plainly()
+     :: atomic { s && l && !q && !al -> drain(me); l = 0 }
+     :: else -> LOCK;
+        if
+        :: !s -> sb[me] = 1
+        :: else -> assert(l);
+           if :: al -> a = GONE :: else fi;
+           drop()
+        fi;
+        atomic { drain(me); UNLOCK }
+     fi
+  :: else -> break
+  od;
+  atomic { drain(me); done++ } }
 init { byte t;
   atomic { do :: t < NR -> run Reader(t); t++ :: t >= NR && t < N -> run Writer(t); t++ :: else -> break od };
   done == N;
-  assert(cnt == 0 && !l && !q && sharing == 0) }
+  assert(!q && (al || (cnt == 0 && !l)) && (!al || a == FREE)) }

@@ -439,8 +439,11 @@ CHILD(exit_by_a_task) {
     return 0;
 }
 
+static atomic_int rounds_begun;
+
 TASK(never_stops, chan(int), there, chan(int), back) {
     for (;;) {
+        atomic_fetch_add(&rounds_begun, 1);
         chan_send(there, 1);
         chan_get(back);
     }
@@ -454,7 +457,7 @@ CHILD(exit_while_others_go_on) {
         go(never_stops, there, back);
         go(bounces, there, back);
     }
-    usleep(20000);
+    while (atomic_load(&rounds_begun) < 5000) usleep(1000); // more than all rings hold
     return 7;
 }
 
