@@ -2478,6 +2478,11 @@ static uint32_t chanrt__os_random(struct chanrt__os_thread *self) {
     return self->random = x;
 }
 
+// A number below n, by a multiplication: a division takes as long as all the rest.
+static inline uint32_t chanrt__os_random_below(struct chanrt__os_thread *self, uint32_t n) {
+    return (uint32_t)((uint64_t)chanrt__os_random(self) * n >> 32);
+}
+
 static int chanrt__os_cpus(void) {
 #if CHANRT__LINUX
     unsigned long mask[128]; // 8192 processors
@@ -8311,9 +8316,10 @@ static inline void chanrt__chan_rotate(struct chanrt__chan *c, void *ptr, const 
 }
 
 // One attempt to send. DONE with a *peer: the value goes straight to it, after the unlock.
-static inline enum chanrt__step chanrt__chan_offer_locked(struct chanrt__chan *c, const void *value,
-                                                          const struct chanrt__wait *mine,
-                                                          struct chanrt__waiter **peer) {
+CHANRT__INLINE enum chanrt__step chanrt__chan_offer_locked(struct chanrt__chan *c,
+                                                           const void *value,
+                                                           const struct chanrt__wait *mine,
+                                                           struct chanrt__waiter **peer) {
     if (CHANRT__UNLIKELY(c->a_closed)) return CHANRT__STEP_CLOSED;
     if (c->recvq.a_first != NULL) {
         enum chanrt__take take = chanrt__wait_take(&c->recvq, mine, peer);
@@ -8328,9 +8334,9 @@ static inline enum chanrt__step chanrt__chan_offer_locked(struct chanrt__chan *c
 
 // One attempt to receive. DONE with a *peer: a sender to make ready after the unlock, and
 // unbuffered its value is still with it. All under one lock, so nobody overtakes.
-static inline enum chanrt__step chanrt__chan_accept_locked(struct chanrt__chan *c, void *ptr,
-                                                           const struct chanrt__wait *mine,
-                                                           struct chanrt__waiter **peer) {
+CHANRT__INLINE enum chanrt__step chanrt__chan_accept_locked(struct chanrt__chan *c, void *ptr,
+                                                            const struct chanrt__wait *mine,
+                                                            struct chanrt__waiter **peer) {
     enum chanrt__take take = CHANRT__TAKE_NONE;
     if (c->sendq.a_first != NULL) take = chanrt__wait_take(&c->sendq, mine, peer);
     if (take == CHANRT__TAKE_BUSY) return CHANRT__STEP_AGAIN;
@@ -8936,7 +8942,7 @@ static void chanrt__fd_closed(struct chanrt__fd *d) {
 
 enum { CHANRT__SELECT_AGAIN = INT_MIN }; // an attempt's result: begin anew
 
-static bool chanrt__select_may(const chanrt_chan_case *k) {
+CHANRT__INLINE bool chanrt__select_may(const chanrt_chan_case *k) {
     struct chanrt__chan *c = chanrt__chan_of(k->x_chan);
     if (c == NULL) return k->x_op > CHANRT_X_SEND && k->x_io;
     return k->x_op == CHANRT_X_SEND ? chanrt__chan_may_send(c) : chanrt__chan_may_recv(c);
@@ -8950,9 +8956,10 @@ struct chanrt__select_end {
     bool buffered;
 };
 
-static enum chanrt__step chanrt__select_try_locked(struct chanrt__chan *c, chanrt_chan_case *k,
-                                                   const struct chanrt__wait *mine,
-                                                   struct chanrt__select_end *end) {
+CHANRT__INLINE enum chanrt__step chanrt__select_try_locked(struct chanrt__chan *c,
+                                                           chanrt_chan_case *k,
+                                                           const struct chanrt__wait *mine,
+                                                           struct chanrt__select_end *end) {
     end->peer = NULL;
     end->elem = c->elem;
     end->buffered = c->cap != 0;
@@ -8961,7 +8968,8 @@ static enum chanrt__step chanrt__select_try_locked(struct chanrt__chan *c, chanr
                            : chanrt__chan_accept_locked(c, k->x_ptr, mine, &end->peer);
 }
 
-static void chanrt__select_settle(chanrt_chan_case *k, const struct chanrt__select_end *end) {
+CHANRT__INLINE void chanrt__select_settle(chanrt_chan_case *k,
+                                          const struct chanrt__select_end *end) {
     bool send = k->x_op == CHANRT_X_SEND;
     if (end->peer != NULL && send) chanrt__chan_sent(end->elem, k->x_ptr, end->peer);
     if (end->peer != NULL && !send)
@@ -9033,10 +9041,32 @@ static int chanrt__select_queue_io(chanrt_chan_case *cases, int n, struct chanrt
     return -1;
 }
 
-// Tries the ready cases in random (or written) order. Returns the one that ran, or -1; then, if
-// that must be true at one instant for all, the versions are compared: ready states are read
-// again, and unchanged versions say that none was ready in between (model/snapshot.pml).
-static int chanrt__select_poll(chanrt_chan_case *cases, int n, bool ordered, bool exact) {
+// Which of the ready cases, whose number is not 0, to try: any, or the first.
+CHANRT__INLINE int chanrt__select_draw(const chanrt_chan_case *cases, int ready, bool ordered) {
+    uint32_t skip = 0;
+    if (ready > 1 && !ordered)
+        skip = chanrt__os_random_below(chanrt__os_self(), (uint32_t)ready);
+    int i = 0;
+    while (!cases[i].x_ready || skip-- > 0) i++;
+    return i;
+}
+
+// Whether what the poll saw was so at one instant for all: ready states are read again, and
+// unchanged versions say that none was ready in between (model/snapshot.pml).
+static bool chanrt__select_same(const chanrt_chan_case *cases, int n) {
+    for (int i = 0; i < n && n > 1; i++) {
+        struct chanrt__chan *c = chanrt__chan_of(cases[i].x_chan);
+        if (c == NULL) continue;
+        if (chanrt__select_may(&cases[i]) ||
+            chanrt__atom_load_acq(&c->a_version) != cases[i].x_version) // [peek]
+            return false;
+    }
+    return true;
+}
+
+// Tries the ready cases in random (or written) order. Returns the one that ran, or -1; exact: only
+// if at one instant none was ready.
+CHANRT__INLINE int chanrt__select_poll(chanrt_chan_case *cases, int n, bool ordered, bool exact) {
     for (uint32_t tries = 0;; chanrt__os_back_off(&tries)) {
         int ready = 0;
         for (int i = 0; i < n; i++) {
@@ -9047,11 +9077,7 @@ static int chanrt__select_poll(chanrt_chan_case *cases, int n, bool ordered, boo
             ready += cases[i].x_ready;
         }
         while (ready > 0) {
-            uint32_t skip = 0;
-            if (!ordered && ready > 1)
-                skip = chanrt__os_random(chanrt__os_self()) % (uint32_t)ready;
-            int i = 0;
-            while (!cases[i].x_ready || skip-- > 0) i++;
+            int i = chanrt__select_draw(cases, ready, ordered);
             struct chanrt__chan *c = chanrt__chan_of(cases[i].x_chan);
             if (c == NULL) return i; // a descriptor
             chanrt__os_lock(&c->a_lock);
@@ -9065,24 +9091,24 @@ static int chanrt__select_poll(chanrt_chan_case *cases, int n, bool ordered, boo
             if (step == CHANRT__STEP_WAIT) cases[i].x_ready = false, ready--;
             else chanrt__os_back_off(&tries);
         }
-        if (!exact) return -1;
-        bool same = true;
-        for (int i = 0; i < n && same && n > 1; i++) {
-            struct chanrt__chan *c = chanrt__chan_of(cases[i].x_chan);
-            if (c == NULL) continue;
-            same = !chanrt__select_may(&cases[i]) &&
-                   chanrt__atom_load_acq(&c->a_version) == cases[i].x_version; // [peek]
-        }
-        if (same) return -1;
+        if (!exact || chanrt__select_same(cases, n)) return -1;
     }
 }
 
-// Puts into order[] the cases that have a channel, by the channel's address (law W3).
+// Puts into order[] the cases that have a channel, by the channel's address (law W3). Channels made
+// one after the other mostly are in order as they are.
 static int chanrt__select_sort(const chanrt_chan_case *cases, int n, int *order) {
     int count = 0;
-    for (int i = 0; i < n; i++)
-        if (cases[i].x_chan != NULL) order[count++] = i;
-    for (int gap = count > 8 ? count / 2 : 1; gap > 0; gap /= 2)
+    uintptr_t last = 0;
+    bool sorted = true;
+    for (int i = 0; i < n; i++) {
+        uintptr_t at = (uintptr_t)cases[i].x_chan;
+        if (at == 0) continue;
+        sorted &= last <= at;
+        last = at;
+        order[count++] = i;
+    }
+    for (int gap = sorted ? 0 : count > 8 ? count / 2 : 1; gap > 0; gap /= 2)
         for (int i = gap; i < count; i++) {
             int moved = order[i], at = i;
             for (; at >= gap && (uintptr_t)cases[order[at - gap]].x_chan >
@@ -9093,42 +9119,55 @@ static int chanrt__select_sort(const chanrt_chan_case *cases, int n, int *order)
     return count;
 }
 
-// Tries and, if none is ready, queues the cases order[0..count), which are all those of one
-// channel, under one lock. Returns the index of one that was ready, or -1; the last channel's
-// lock is where the wait is opened to wakers. An ordered select takes none here, where channels
-// come by address: it looks at all of them again, which CHANRT__SELECT_AGAIN says.
-CHANRT__INLINE int chanrt__select_queue_one(chanrt_chan_case *cases, struct chanrt__wait *wait,
-                                            const int *order, int count, bool last, bool ordered) {
-    struct chanrt__chan *c = chanrt__chan_of(cases[order[0]].x_chan);
-    struct chanrt__select_end end = { .step = CHANRT__STEP_WAIT };
-    for (uint32_t tries = 0;; chanrt__os_back_off(&tries)) {
+// A case of the channel c, whose lock is held, may be ready. Returns the index of one that was;
+// -1, with the lock held: none was after all; CHANRT__SELECT_AGAIN. An ordered select takes none
+// here, where channels come by address: it looks at all of them again.
+CHANRT__NOINLINE static int chanrt__select_take_unlock(struct chanrt__chan *c,
+                                                       chanrt_chan_case *cases,
+                                                       struct chanrt__wait *wait, const int *order,
+                                                       int count, bool ordered) {
+    for (uint32_t tries = 0;; chanrt__os_back_off(&tries), chanrt__os_lock(&c->a_lock)) {
+        struct chanrt__select_end end = { .step = CHANRT__STEP_WAIT };
         int k = 0;
-        chanrt__os_lock(&c->a_lock);
-        for (; k < count; k++) {
+        for (; k < count && end.step == CHANRT__STEP_WAIT; k++) {
             if (ordered && chanrt__select_may(&cases[order[k]])) {
                 chanrt__chan_unlock(c);
                 chanrt__wait_cancel(wait);
                 return CHANRT__SELECT_AGAIN;
             }
-            if (chanrt__select_try_locked(c, &cases[order[k]], wait, &end) != CHANRT__STEP_WAIT)
-                break;
+            chanrt__select_try_locked(c, &cases[order[k]], wait, &end);
         }
-        if (end.step == CHANRT__STEP_WAIT) {
-            for (k = 0; k < count; k++)
-                chanrt__wait_enqueue(
-                    wait, cases[order[k]].x_op == CHANRT_X_SEND ? &c->sendq : &c->recvq,
-                    &c->a_lock, cases[order[k]].x_ptr, order[k]);
-            chanrt__chan_changed(c);
-            if (last) chanrt__wait_open(wait);
-            chanrt__chan_unlock(c);
-            return -1;
-        }
+        if (end.step == CHANRT__STEP_WAIT) return -1;
         chanrt__chan_unlock(c);
         if (end.step == CHANRT__STEP_AGAIN) continue;
         chanrt__wait_cancel(wait);
-        chanrt__select_settle(&cases[order[k]], &end);
-        return order[k];
+        chanrt__select_settle(&cases[order[k - 1]], &end);
+        return order[k - 1];
     }
+}
+
+// Tries and, if none is ready, queues the cases order[0..count), which are all those of one
+// channel, under one lock. Returns as chanrt__select_take_unlock, -1 with the lock released; the
+// last channel's lock is where the wait is opened to wakers.
+CHANRT__INLINE int chanrt__select_queue_one(chanrt_chan_case *cases, struct chanrt__wait *wait,
+                                            const int *order, int count, bool last, bool ordered) {
+    struct chanrt__chan *c = chanrt__chan_of(cases[order[0]].x_chan);
+    bool ready = false;
+    chanrt__os_lock(&c->a_lock);
+    for (int k = 0; k < count; k++) ready |= chanrt__select_may(&cases[order[k]]);
+    if (CHANRT__UNLIKELY(ready)) {
+        int won = chanrt__select_take_unlock(c, cases, wait, order, count, ordered);
+        if (won != -1) return won;
+    }
+    for (int k = 0; k < count; k++) {
+        const chanrt_chan_case *one = &cases[order[k]];
+        chanrt__wait_enqueue(wait, one->x_op == CHANRT_X_SEND ? &c->sendq : &c->recvq, &c->a_lock,
+                             one->x_ptr, order[k]);
+    }
+    chanrt__chan_changed(c);
+    if (last) chanrt__wait_open(wait);
+    chanrt__chan_unlock(c);
+    return -1;
 }
 
 // The same for every channel in turn.

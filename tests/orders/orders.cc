@@ -453,9 +453,9 @@ struct idle : rl::test_suite<idle<WORKERS, KIND, ASYM>, WORKERS + 1> {
     }
 };
 
-// --- a select with a default, or a timeout of 0: select_poll, chan_may_recv, chan_put, chan_pull,
-// chan_changed, chan_close, wait_enqueue, wait_unlink [peek]. At each instant one of two channels
-// is ready, so the default is wrong.
+// --- a select with a default, or a timeout of 0: select_poll, select_same, chan_may_recv,
+// chan_put, chan_pull, chan_changed, chan_close, wait_enqueue, wait_unlink [peek]. At each instant
+// one of two channels is ready, so the default is wrong.
 enum peek_kind { COUNTS, QUEUES, CLOSES };
 template<peek_kind KIND> struct peek : rl::test_suite<peek<KIND>, 2> {
     struct chan {
@@ -501,7 +501,7 @@ template<peek_kind KIND> struct peek : rl::test_suite<peek<KIND>, 2> {
             bool same = true;
             for (int i = 0; i < 2 && same; i++)
                 same = !may_recv(c[i]) &&
-                       LOAD_ACQ(c[i].version, "peek|chanrt__select_poll") == version[i];
+                       LOAD_ACQ(c[i].version, "peek|chanrt__select_same") == version[i];
             if (same) return false;
             pause_();
         }
