@@ -7149,6 +7149,8 @@ static bool chanrt__sched_alloc_workers(int count) {
 __attribute__((unused)) // by libcs without fork: pthread_atfork is a macro then
 static void chanrt__sched_in_child(void) {
     chanrt__os_self()->worker = NULL;
+    chanrt__atom_store(&chanrt__det.a_on, false); // nobody is there to pass a turn
+    chanrt__atom_store(&chanrt_x_drawn, 0);
     chanrt__atom_store(&chanrt__pool.a_forked, 1);
 }
 

@@ -191,17 +191,31 @@ template<claim_kind KIND> struct claim : rl::test_suite<claim<KIND>, 3> {
 };
 
 // --- a thread that blocks: sched_thread_block, sched_thread_unblock [wake],
-// wait_block_thread [claim]. Twice in a row, by the same record; TIMED: it may give up.
+// wait_block_thread [claim]. Twice in a row, by the same record; TIMED: it may give up; DRAWN: with
+// a seed, by det_thread_wait and det_thread_wake, whose turns are not simulated.
 enum { EMPTY, PARKED, PARKED_TIMED, NOTIFIED };
-template<bool TIMED> struct thread_park : rl::test_suite<thread_park<TIMED>, 2> {
-    rl::mutex pool;
+template<bool TIMED, bool DRAWN> struct thread_park : rl::test_suite<thread_park<TIMED, DRAWN>, 2> {
+    rl::mutex pool, det;
     spin l;
-    word a_park, a_claim;
+    word a_park, a_claim, blocked;
     plain node, chosen, listed;
     futex<2> sleeping;
     void before() {
-        l.init(), STORE(a_park, EMPTY), STORE(a_claim, BUSY);
+        l.init(), STORE(a_park, EMPTY), STORE(a_claim, BUSY), STORE(blocked, 0);
         node($) = 0, chosen($) = 0, listed($) = 0;
+    }
+    void det_wait() {
+        det.lock($);
+        if (LOAD_ACQ(a_park, "wake|chanrt__det_thread_wait") != NOTIFIED) STORE(blocked, 1);
+        det.unlock($);
+        while (LOAD(blocked) != 0) sleeping.sleep(blocked, 1, false);
+    }
+    unsigned det_wake() {
+        det.lock($);
+        unsigned old = SWAP_ACQREL(a_park, NOTIFIED, "wake|chanrt__det_thread_wake");
+        STORE(blocked, 0);
+        det.unlock($);
+        return old;
     }
     bool block(bool timed) {
         for (int i = 0; i < 2; i++) {
@@ -217,7 +231,8 @@ template<bool TIMED> struct thread_park : rl::test_suite<thread_park<TIMED>, 2> 
         while (park && LOAD_ACQ(a_park, "wake|chanrt__sched_thread_block") != NOTIFIED) {
             if (timed && late)
                 if (CAS(a_park, state, EMPTY, "wake|chanrt__sched_thread_block")) return false;
-            late = !sleeping.sleep(a_park, state, timed);
+            if (DRAWN) det_wait();
+            else late = !sleeping.sleep(a_park, state, timed);
         }
         STORE(a_park, EMPTY);
         return true;
@@ -225,7 +240,8 @@ template<bool TIMED> struct thread_park : rl::test_suite<thread_park<TIMED>, 2> 
     void unblock() {
         if (CAS(a_park, EMPTY, NOTIFIED, "wake|chanrt__sched_thread_unblock")) return;
         pool.lock($);
-        unsigned old = SWAP_ACQREL(a_park, NOTIFIED, "wake|chanrt__sched_thread_unblock");
+        unsigned old = DRAWN ? det_wake()
+                             : SWAP_ACQREL(a_park, NOTIFIED, "wake|chanrt__sched_thread_unblock");
         if (old == PARKED) listed($) = 0;
         pool.unlock($);
         if (old != EMPTY) sleeping.wake();
@@ -454,9 +470,10 @@ struct idle : rl::test_suite<idle<WORKERS, KIND, ASYM>, WORKERS + 1> {
 };
 
 // --- a select with a default, or a timeout of 0: select_poll, select_same, chan_may_recv,
-// chan_put, chan_pull, chan_changed, chan_close, wait_enqueue, wait_unlink [peek]. At each instant
-// one of two channels is ready, so the default is wrong.
-enum peek_kind { COUNTS, QUEUES, CLOSES };
+// chan_may_send, chan_put, chan_pull, chan_changed, chan_close, wait_enqueue, wait_unlink,
+// wait_shift [peek]. At each instant one of two channels is ready, so the default is wrong.
+// ROOM: of two full buffers one has room.
+enum peek_kind { COUNTS, ROOM, QUEUES, SHIFTS, CLOSES };
 template<peek_kind KIND> struct peek : rl::test_suite<peek<KIND>, 2> {
     struct chan {
         spin l;
@@ -466,7 +483,7 @@ template<peek_kind KIND> struct peek : rl::test_suite<peek<KIND>, 2> {
         for (int i = 0; i < 2; i++)
             c[i].l.init(), STORE(c[i].version, 0), STORE(c[i].count, 0), STORE(c[i].first, 0),
                 STORE(c[i].closed, 0);
-        STORE(KIND == QUEUES ? c[0].first : c[0].count, 1);
+        STORE(KIND == QUEUES || KIND == SHIFTS ? c[0].first : c[KIND == ROOM].count, 1);
     }
     void changed(chan &k) {
         STORE_REL(k.version, LOAD(k.version) + 1, "peek|chanrt__chan_changed");
@@ -474,7 +491,8 @@ template<peek_kind KIND> struct peek : rl::test_suite<peek<KIND>, 2> {
     void ready(chan &k) {
         k.l.lock();
         if (KIND == COUNTS) STORE_REL(k.count, LOAD(k.count) + 1, "peek|chanrt__chan_put");
-        if (KIND == QUEUES) STORE_REL(k.first, 1, "peek|chanrt__wait_enqueue");
+        if (KIND == ROOM) STORE_REL(k.count, LOAD(k.count) - 1, "peek|chanrt__chan_pull");
+        if (KIND == QUEUES || KIND == SHIFTS) STORE_REL(k.first, 1, "peek|chanrt__wait_enqueue");
         if (KIND == CLOSES) STORE_REL(k.closed, 1, "peek|chanrt__chan_close");
         changed(k);
         k.l.unlock();
@@ -482,10 +500,18 @@ template<peek_kind KIND> struct peek : rl::test_suite<peek<KIND>, 2> {
     void spent(chan &k) {
         k.l.lock();
         if (KIND == QUEUES) STORE_REL(k.first, 0, "peek|chanrt__wait_unlink");
+        else if (KIND == SHIFTS) STORE_REL(k.first, 0, "peek|chanrt__wait_shift");
+        else if (KIND == ROOM) STORE_REL(k.count, LOAD(k.count) + 1, "peek|chanrt__chan_put");
         else STORE_REL(k.count, LOAD(k.count) - 1, "peek|chanrt__chan_pull");
         changed(k);
         k.l.unlock();
     }
+    bool may_send(chan &k) {
+        return LOAD_ACQ(k.count, "peek|chanrt__chan_may_send") != 1 || // of one
+               LOAD_ACQ(k.first, "peek|chanrt__chan_may_send") != 0 ||
+               LOAD_ACQ(k.closed, "peek|chanrt__chan_may_send") != 0;
+    }
+    bool may(chan &k) { return KIND == ROOM ? may_send(k) : may_recv(k); }
     bool may_recv(chan &k) {
         return LOAD_ACQ(k.count, "peek|chanrt__chan_may_recv") != 0 ||
                LOAD_ACQ(k.first, "peek|chanrt__chan_may_recv") != 0 ||
@@ -496,11 +522,11 @@ template<peek_kind KIND> struct peek : rl::test_suite<peek<KIND>, 2> {
             unsigned version[2];
             for (int i = 0; i < 2; i++) {
                 version[i] = LOAD_ACQ(c[i].version, "peek|chanrt__select_poll");
-                if (may_recv(c[i])) return true;
+                if (may(c[i])) return true;
             }
             bool same = true;
             for (int i = 0; i < 2 && same; i++)
-                same = !may_recv(c[i]) &&
+                same = !may(c[i]) &&
                        LOAD_ACQ(c[i].version, "peek|chanrt__select_same") == version[i];
             if (same) return false;
             pause_();
@@ -561,6 +587,8 @@ PUBLISH(slab_ours, "slab|chanrt__task_grow_locked", "slab|chanrt__leaks_leave_ou
 PUBLISH(slab_room, "slab|chanrt__task_grow_locked", "slab|chanrt__leaks_room");
 PUBLISH(profile, "profile|chanrt__profile_place", "profile|chanrt__profile_place");
 PUBLISH(profile_write, "profile|chanrt__profile_place", "profile|chanrt__profile_write_locked");
+PUBLISH(ring_leaks, "ring|chanrt__trace_join", "ring|chanrt__leaks_leave_out_ours");
+PUBLISH(traced, "traced|chanrt__trace_place", "traced|chanrt__trace_place");
 PUBLISH(start_leaks, "start|chanrt__sched_start_locked", "start|chanrt_leaks");
 PUBLISH(chunk, "chunk|chanrt__fd_get", "chunk|chanrt__fd_get");
 PUBLISH(start, "start|chanrt__sched_start_locked", "start|chanrt__sched_ensure");
@@ -619,17 +647,324 @@ struct ended : rl::test_suite<ended, 2> {
     }
 };
 
-// --- mutexes: sync_mutex_try, _enter, _note_locked, _wait, _unlock [mutex], and the unlock of a
-// quiet lot that is inlined into programs, with chanrt_x_mutex_wake. No deadlines; whether a
-// waiter counts as starved is drawn.
+// --- a signal of a condition: sync_cond_wait, sync_cond_signal, sync_cond_broadcast [peek]. Who
+// waits has queued before it lets go of the mutex.
+template<bool ALL> struct cond : rl::test_suite<cond<ALL>, 2> {
+    rl::mutex m;
+    spin l;
+    word first, ready;
+    plain flag;
+    futex<2> sleeping;
+    void before() { l.init(), STORE(first, 0), STORE(ready, 0), flag($) = 0; }
+    void wait() {
+        m.lock($);
+        while (flag($) == 0) {
+            l.lock();
+            STORE_REL(first, 1, "peek|chanrt__wait_enqueue");
+            l.unlock();
+            m.unlock($);
+            while (LOAD(ready) == 0) sleeping.sleep(ready, 0, false);
+            m.lock($);
+        }
+        m.unlock($);
+    }
+    void signal() {
+        if ((ALL ? LOAD_ACQ(first, "peek|chanrt_sync_cond_broadcast")
+                 : LOAD_ACQ(first, "peek|chanrt_sync_cond_signal")) == 0)
+            return;
+        l.lock();
+        RL_ASSERT(LOAD(first) != 0);
+        STORE_REL(first, 0, "peek|chanrt__wait_unlink");
+        l.unlock();
+        STORE(ready, 1);
+        sleeping.wake();
+    }
+    void thread(unsigned me) {
+        if (me == 0) return wait();
+        m.lock($);
+        flag($) = 1;
+        m.unlock($);
+        signal();
+    }
+};
+
+// --- a context's channel is closed by who sets the error, or by who finds it set: context_help,
+// chan_close [peek].
+struct help : rl::test_suite<help, 2> {
+    spin l;
+    word closed;
+    plain times;
+    void before() { l.init(), STORE(closed, 0), times($) = 0; }
+    void thread(unsigned me) {
+        if (me == 1 && LOAD_ACQ(closed, "peek|chanrt__context_help") != 0) return;
+        l.lock();
+        if (LOAD(closed) == 0) {
+            STORE_REL(closed, 1, "peek|chanrt__chan_close");
+            times($) = times($) + 1;
+        }
+        l.unlock();
+    }
+    void after() { RL_ASSERT(times($) == 1); }
+};
+
+// --- two that start: chanrt_start, sched_start_locked [start].
+struct start_again : rl::test_suite<start_again, 2> {
+    rl::mutex m;
+    word running;
+    plain times;
+    void before() { STORE(running, 0), times($) = 0; }
+    void thread(unsigned) {
+        if (LOAD_ACQ(running, "start|chanrt_start") != 0) return;
+        m.lock($);
+        if (LOAD(running) == 0) {
+            times($) = times($) + 1;
+            STORE_REL(running, 1, "start|chanrt__sched_start_locked");
+        }
+        m.unlock($);
+    }
+    void after() { RL_ASSERT(times($) == 1); }
+};
+
+// --- the thread that looks on: watch_start_locked, watch_main, watch_stop [watch]. What it looks
+// at is gone once it has been joined.
+struct watch : rl::test_suite<watch, 2> {
+    rl::mutex kernel; // orders who starts and joins a thread, and the bell
+    word helpers, started, left, bell;
+    plain looked_at;
+    futex<2> ringing;
+    void before() {
+        STORE(helpers, 0), STORE(started, 0), STORE(left, 0), STORE(bell, 0);
+        looked_at($) = 0;
+    }
+    void main() {
+        while (started($).load(rl::mo_acquire) == 0) pause_();
+        while (LOAD_ACQ(helpers, "watch|chanrt__watch_main") > 0) {
+            if (rl::rand(2) == 0) RL_ASSERT(looked_at($) == 1);
+            while (!rung()) ringing.sleep(bell, 0, false);
+        }
+        RL_ASSERT(looked_at($) == 1);
+        left($).store(1, rl::mo_release);
+    }
+    bool rung() {
+        kernel.lock($);
+        bool is = LOAD(bell) != 0;
+        STORE(bell, 0);
+        kernel.unlock($);
+        return is;
+    }
+    void ring() {
+        kernel.lock($);
+        STORE(bell, 1);
+        kernel.unlock($);
+        ringing.wake();
+    }
+    void thread(unsigned me) {
+        if (me == 1) return main();
+        looked_at($) = 1;
+        STORE_REL(helpers, 1, "watch|chanrt__watch_start_locked");
+        started($).store(1, rl::mo_release);
+        for (unsigned i = rl::rand(3); i > 0; i--) pause_();
+        STORE_REL(helpers, 0, "watch|chanrt__watch_stop");
+        ring();
+        while (left($).load(rl::mo_acquire) == 0) pause_();
+        looked_at($) = 2;
+    }
+};
+
+// --- signals: signal_handler, signal_fire [rung]. The bell is the kernel's, which orders it.
+struct rung : rl::test_suite<rung, 3> {
+    rl::mutex kernel;
+    word count, bell;
+    plain delivered;
+    futex<3> ringing;
+    void before() { STORE(count, 0), STORE(bell, 0), delivered($) = 0; }
+    void handler() {
+        ADD_SEQ(count, 1, "rung|chanrt__signal_handler");
+        kernel.lock($);
+        STORE(bell, LOAD(bell) + 1);
+        kernel.unlock($);
+        ringing.wake();
+    }
+    bool heard() {
+        kernel.lock($);
+        bool is = LOAD(bell) != 0;
+        STORE(bell, 0);
+        kernel.unlock($);
+        return is;
+    }
+    void thread(unsigned me) {
+        if (me != 0) return handler();
+        while (delivered($) < 2) {
+            while (!heard()) ringing.sleep(bell, 0, false);
+            if (LOAD(count) != 0)
+                delivered($) =
+                    delivered($) + (int)SWAP_ACQREL(count, 0, "rung|chanrt__signal_fire");
+        }
+    }
+    void after() { RL_ASSERT(delivered($) == 2); }
+};
+
+// --- events of a descriptor: fd_fire, fd_begin, fd_check_locked, fd_empty, io_note [edge] [kind];
+// fd_cancel, fd_closed [closes]. What is there to read is a word of the kernel, which is supposed
+// to order nothing. The reader looks until it has read all, or the number is closed.
+enum edge_kind { ARRIVES, ENDS, IS_CLOSED };
+enum { ALIVE = 1, OTHER = 2 };
+template<edge_kind KIND> struct edge : rl::test_suite<edge<KIND>, 2> {
+    spin l;
+    word there, ended, open; // the kernel's
+    word edges, closes, a_kind, drained;
+    plain waits, got;
+    word woken;
+    futex<2> sleeping;
+    void before() {
+        l.init();
+        STORE(there, 0), STORE(ended, 0), STORE(open, 1), STORE(woken, 0);
+        STORE(edges, 0), STORE(closes, 0), STORE(a_kind, 0), STORE(drained, 0);
+        waits($) = 0, got($) = 0;
+    }
+    void take_all_unlock() {
+        bool wake = waits($) != 0;
+        waits($) = 0;
+        l.unlock();
+        if (wake) woken($).store(1, rl::mo_release), sleeping.wake();
+    }
+    void fire(bool end) {
+        if (end) STORE(a_kind, OTHER);
+        l.lock();
+        STORE_REL(edges, LOAD(edges) + 1, "edge|chanrt__fd_fire");
+        take_all_unlock();
+    }
+    void close() {
+        l.lock();
+        STORE_REL(closes, LOAD(closes) + 1, "closes|chanrt__fd_cancel");
+        take_all_unlock();
+        STORE(open, 0);
+        fire(false);
+    }
+    bool wait(unsigned look, unsigned closes_then) { // false: it is closed
+        l.lock();
+        if (LOAD(closes) != closes_then) return l.unlock(), false;
+        if (LOAD(edges) != look) return l.unlock(), true;
+        waits($) = 1;
+        l.unlock();
+        while (woken($).load(rl::mo_acquire) == 0) sleeping.sleep(woken, 0, false);
+        STORE(woken, 0);
+        return true;
+    }
+    void note(unsigned look, bool emptied) {
+        unsigned k = LOAD(a_kind);
+        if (k == OTHER) return;
+        STORE(drained, look - !emptied);
+        if (k == 0) CAS(a_kind, 0, ALIVE, "kind|chanrt__io_note");
+    }
+    void read_all() {
+        for (;;) {
+            unsigned look = LOAD_ACQ(edges, "edge|chanrt__fd_begin");
+            unsigned closes_then = LOAD_ACQ(closes, "closes|chanrt__fd_begin");
+            bool empty = LOAD(a_kind) == ALIVE && LOAD(drained) == look;
+            if (!empty) {
+                if (LOAD(open) == 0) return;
+                bool end = LOAD(ended) != 0;
+                int n = (int)LOAD(there) - got($);
+                got($) = got($) + n;
+                if (end || (KIND == ARRIVES && got($) == 2)) return;
+                note(look, true);
+                if (n > 0) continue;
+            }
+            if (!wait(look, closes_then)) return;
+        }
+    }
+    void thread(unsigned me) {
+        if (me == 1) return read_all();
+        STORE(there, 1);
+        fire(false);
+        if (KIND == IS_CLOSED) return close();
+        STORE(there, 2);
+        if (KIND == ENDS) STORE(ended, 1);
+        fire(KIND == ENDS);
+    }
+};
+
+// --- a record of events is read while its thread may still add to it: trace_start, trace_ring,
+// trace_join, trace_add, trace_finish, trace_joined, trace_survey [run] [ring] [trace]. All that
+// is left out is the oldest record, over which one may be written.
+template<bool ASYM> struct trace : rl::test_suite<trace<ASYM>, 2> {
+    enum { N = 2, MOST = 4 };
+    word run, ring, head;
+    plain size, fields, record[N];
+    void before() { STORE(run, 0), STORE(ring, 0), STORE(head, 0), size($) = 0, fields($) = 0; }
+    void adds() {
+        bool joined = false;
+        for (unsigned i = 0; i < MOST; i++) {
+            light_fence<2, ASYM>();
+            if (LOAD_ACQ(run, "run|chanrt__trace_ring") == 0) {
+                if (joined) return;
+                pause_();
+                continue;
+            }
+            if (!joined) {
+                RL_ASSERT(size($) == 1);
+                fields($) = 1;
+                STORE_REL(ring, 1, "ring|chanrt__trace_join");
+                joined = true;
+            }
+            unsigned at = LOAD(head);
+            record[at % N]($) = (int)at + 1;
+            STORE_REL(head, at + 1, "trace|chanrt__trace_add");
+        }
+    }
+    void reads() {
+        size($) = 1;
+        STORE_REL(run, 1, "run|chanrt__trace_start");
+        for (unsigned i = rl::rand(12); i > 0; i--) pause_();
+        STORE_REL(run, 0, "run|chanrt__trace_finish");
+        heavy_fence<2, ASYM>();
+        unsigned end = 0;
+        if (LOAD_ACQ(ring, "ring|chanrt__trace_joined") != 0) {
+            RL_ASSERT(fields($) == 1);
+            end = LOAD_ACQ(head, "trace|chanrt__trace_survey");
+        }
+        if (LOAD_ACQ(ring, "ring|chanrt__trace_joined") != 0) { // it may have come meanwhile
+            RL_ASSERT(fields($) == 1);
+            for (unsigned at = end < N ? 0 : end - N + 1; at < end; at++)
+                RL_ASSERT(record[at % N]($) == (int)at + 1);
+        }
+    }
+    void thread(unsigned me) {
+        if (me == 0) adds();
+        else reads();
+    }
+};
+
+// --- a spawn's place: trace_start, trace_place [run]. Who spawns has seen that the pool runs.
+struct run_place : rl::test_suite<run_place, 2> {
+    word run, running;
+    plain places;
+    void before() { STORE(run, 0), STORE(running, 0), places($) = 0; }
+    void thread(unsigned me) {
+        if (me == 0) {
+            places($) = 1;
+            STORE_REL(run, 1, "run|chanrt__trace_start");
+            STORE_REL(running, 1, "start|chanrt__sched_start_locked");
+        } else if (LOAD_ACQ(running, "start|chanrt__sched_ensure") != 0) {
+            RL_ASSERT(places($) == 1);
+            RL_ASSERT(LOAD_ACQ(run, "run|chanrt__trace_place") != 0);
+        }
+    }
+};
+
+// --- mutexes: sync_mutex_try, _enter, _note_locked, _wait, _unlock [mutex], wait_enqueue_first
+// [peek], and the unlock of a quiet lot that is inlined into programs, with chanrt_x_mutex_wake. No
+// deadlines; whether a waiter counts as starved is drawn.
 enum { LOCKED_ = 1, WOKEN = 2, HANDOFF = 4 };
 template<int N, bool QUIET, bool ASYM> struct mutex : rl::test_suite<mutex<N, QUIET, ASYM>, N> {
     spin lot;
-    word state, quiet, ready[N];
+    word state, quiet, first, ready[N];
     plain data, queue[N], queued, err[N];
     futex<N> sleeping[N];
     void before() {
         lot.init(), STORE(state, 0), STORE(quiet, QUIET), data($) = 0, queued($) = 0;
+        STORE(first, 0);
         for (int i = 0; i < N; i++) STORE(ready[i], 0);
     }
     bool try_(bool woken) {
@@ -668,9 +1003,7 @@ template<int N, bool QUIET, bool ASYM> struct mutex : rl::test_suite<mutex<N, QU
                 if (try_(woken)) return;
                 continue;
             }
-            if (woken && queued($)) queue[1]($) = queue[0]($), queue[0]($) = (int)me;
-            else queue[queued($)]($) = (int)me;
-            queued($) = queued($) + 1;
+            enqueue(me, woken && queued($));
             switched(lot.w);
             while (ready[me]($).load(rl::mo_acquire) == 0) sleeping[me].sleep(ready[me], 0, false);
             STORE(ready[me], 0);
@@ -680,11 +1013,23 @@ template<int N, bool QUIET, bool ASYM> struct mutex : rl::test_suite<mutex<N, QU
             starved = rl::rand(2) != 0;
         }
     }
+    void enqueue(unsigned me, bool at_head) {
+        if (at_head) {
+            queue[1]($) = queue[0]($), queue[0]($) = (int)me;
+            STORE_REL(first, me + 1, "peek|chanrt__wait_enqueue_first");
+        } else {
+            queue[queued($)]($) = (int)me;
+            if (!queued($)) STORE_REL(first, me + 1, "peek|chanrt__wait_enqueue");
+        }
+        queued($) = queued($) + 1;
+    }
     int take() {
-        if (queued($) == 0) return -1;
-        int n = queue[0]($);
+        int n = (int)LOAD(first) - 1;
+        RL_ASSERT(n == (queued($) ? queue[0]($) : -1));
+        if (n < 0) return n;
         queued($) = queued($) - 1;
         if (queued($)) queue[0]($) = queue[1]($);
+        STORE_REL(first, queued($) ? (unsigned)queue[0]($) + 1 : 0, "peek|chanrt__wait_unlink");
         return n;
     }
     void finish(int n, int e) { // through a run queue, whose locks order it
@@ -732,13 +1077,13 @@ template<int N, bool QUIET, bool ASYM> struct mutex : rl::test_suite<mutex<N, QU
         if (n >= 0) finish(n, 1);
     }
     void thread(unsigned me) {
-        for (int i = 0; i < (N == 2 ? 2 : 1); i++) {
+        for (int i = 0; i < (N == 2 || me == 0 ? 2 : 1); i++) { // 0 may come before one it woke
             lock(me);
             data($) = data($) + 1;
             unlock();
         }
     }
-    void after() { RL_ASSERT(data($) == (N == 2 ? 4 : 3)); }
+    void after() { RL_ASSERT(data($) == 4); }
 };
 
 // --- reader-writer mutexes: sync_rw_try, _pass_locked, _leave, _lock, runlock, unlock [rwmutex].
@@ -977,6 +1322,48 @@ struct sem : rl::test_suite<sem, 3> {
     void after() { RL_ASSERT(data($) == 1); }
 };
 
+// --- after a shutdown that reclaimed who waited for a semaphore: sync_sem_try, marking [sem].
+// 0 has written and releases, and marks for one that is gone by then; 1 finds the mark; 2 comes and
+// reads.
+struct sem_left : rl::test_suite<sem_left, 3> {
+    spin lot;
+    word state;
+    plain data;
+    void before() { lot.init(), STORE(state, 0), data($) = 0; }
+    bool try_(bool mark) {
+        for (;;) {
+            unsigned old = LOAD(state), now = old | 1;
+            if (mark && (old & 1)) {
+                old &= ~1u;
+                STORE_REL(state, old, "sem|chanrt__sync_sem_try");
+            }
+            bool free = (old & 1) == 0 && old >= 2;
+            if (free) now = old - 2;
+            else if (!mark || (old & 1)) return false;
+            if (CAS(state, old, now, "sem|chanrt__sync_sem_try")) return free;
+        }
+    }
+    void thread(unsigned me) {
+        if (me == 0) {
+            data($) = 1;
+            lot.lock();
+            CAS(state, 0, 4, "sem|chanrt_x_sem_release");
+            CAS(state, 4, 4 | 1, "sem|chanrt__sync_sem_try");
+            lot.unlock();
+        } else if (me == 1) {
+            lot.lock();
+            if (LOAD(state) & 1) try_(true);
+            lot.unlock();
+        } else {
+            for (int tries = 0; tries < 6; tries++, pause_()) {
+                if (!try_(false)) continue;
+                RL_ASSERT(data($) == 1);
+                return;
+            }
+        }
+    }
+};
+
 //--------------------------------------------------------------------------------------------------
 
 struct nothing : std::streambuf {
@@ -1013,8 +1400,9 @@ static const struct {
     { "claim_queues", harness<claim<BY_QUEUES> > },
     { "claim_node", harness<claim<BY_NODE> > },
     { "claim_cancel", harness<claim<CANCELS> > },
-    { "thread", harness<thread_park<false> > },
-    { "thread_timed", harness<thread_park<true> > },
+    { "thread", harness<thread_park<false, false> > },
+    { "thread_timed", harness<thread_park<true, false> > },
+    { "thread_drawn", harness<thread_park<false, true> > },
     { "bias", harness<bias<true> > },
     { "bias_sym", harness<bias<false> > },
     { "idle_shared", harness<idle<1, SHARED, true> > },
@@ -1024,7 +1412,9 @@ static const struct {
     { "idle_two", harness<idle<2, SHARED, true> > },
     { "idle_two_sym", harness<idle<2, SHARED, false> > },
     { "peek_counts", harness<peek<COUNTS> > },
+    { "peek_room", harness<peek<ROOM> > },
     { "peek_queues", harness<peek<QUEUES> > },
+    { "peek_shifts", harness<peek<SHIFTS> > },
     { "peek_closes", harness<peek<CLOSES> > },
     { "refs", harness<refs<false> > },
     { "refs_context", harness<refs<true> > },
@@ -1059,11 +1449,26 @@ static const struct {
     { "helper", harness<helper> },
     { "helper_ends", harness<helper_ends> },
     { "ended", harness<ended> },
+    { "cond_signal", harness<cond<false> > },
+    { "cond_broadcast", harness<cond<true> > },
+    { "help", harness<help> },
+    { "start_again", harness<start_again> },
+    { "watch", harness<watch> },
+    { "rung", harness<rung> },
+    { "edge", harness<edge<ARRIVES> > },
+    { "edge_ends", harness<edge<ENDS> > },
+    { "edge_closed", harness<edge<IS_CLOSED> > },
+    { "trace", harness<trace<true> > },
+    { "trace_sym", harness<trace<false> > },
+    { "run_place", harness<run_place> },
+    { "ring_leaks", harness<ring_leaks> },
+    { "traced", harness<traced> },
     { "mutex", harness<mutex<2, false, true> > },
     { "mutex_three", harness<mutex<3, false, true> > },
     { "mutex_quiet", harness<mutex<2, true, true> > },
     { "rwmutex", harness<rwmutex> },
     { "sem", harness<sem> },
+    { "sem_left", harness<sem_left> },
 };
 
 static order order_named(const char *name) {
