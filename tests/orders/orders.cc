@@ -556,7 +556,8 @@ template<bool CONTEXT> struct refs : rl::test_suite<refs<CONTEXT>, 3> {
             return LOAD_ACQ(a_refs, "held|chanrt__context_drop") == 1 ||
                    SUB_ACQREL(a_refs, 1, "held|chanrt__context_drop") == 1;
         if (me == 0) return SUB_ACQREL(a_refs, 1, "refs|chanrt__chan_close") == 1;
-        return SUB_ACQREL(a_refs, 1, "refs|chanrt__chan_drop") == 1;
+        return LOAD_ACQ(a_refs, "refs|chanrt__chan_drop") == 1 ||
+               SUB_ACQREL(a_refs, 1, "refs|chanrt__chan_drop") == 1;
     }
     void thread(unsigned me) {
         RL_ASSERT(field($) == 1);
