@@ -101,7 +101,7 @@ mutants:    ## the header with one mistake at a time; NAMES= some of them, WIDE=
 	@tests/mutants/run.sh $(NAMES)
 
 coverage:   ## lines and branches of the header that the tests run, by room
-	$(NEED) lcov
+coverage: need-test
 	@tests/coverage/run.sh
 
 soak:       ## mixed load for SECS=600: memory, descriptors, and whether everybody runs

@@ -200,3 +200,13 @@ TEST(touched_guard_page_faults) {
     dies_at_guard("touches_last_guard");
 }
 #endif
+
+TEST(signals_have_their_names_with_and_without_sig_and_numbers) {
+    CHECK_EQ(chanrt__os_signal_named("USR1"), SIGUSR1);
+    CHECK_EQ(chanrt__os_signal_named("SIGUSR1"), SIGUSR1);
+    CHECK_EQ(chanrt__os_signal_named("12"), 12);
+    CHECK_EQ(chanrt__os_signal_named(NULL), 0);
+    CHECK_EQ(chanrt__os_signal_named("nothing"), 0);
+    CHECK_EQ(chanrt__os_signal_named("32"), 0);
+    CHECK_EQ(chanrt__os_signal_named("-1"), 0);
+}
