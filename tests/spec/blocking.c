@@ -71,6 +71,7 @@ TASK(counts, atomic_long *, n, chan_receiver(int), stop) {
 }
 
 TEST(other_tasks_run_meanwhile) {
+    if (test_seeded()) return; // others wait, so that it ends at one place
     static atomic_long n;
     atomic_store(&n, 0);
     chan(int) out = chan_make(int, 0), stop = chan_make(int, 0);
@@ -86,6 +87,36 @@ TEST(other_tasks_run_meanwhile) {
     wg_wait(&wg);
     chan_free(out);
     chan_free(stop);
+}
+
+// With a seed others wait for the call, wherever it is made; the run is the same each time.
+TASK(notes, int, id, char *, text) {
+    for (int i = 0; i < 3; i++) {
+        struct call c = { .ns = i * CHANRT_MILLISECOND / 10, .value = 0 };
+        size_t n = strlen(text);
+        text[n] = (char)('a' + id);
+        CHECK_EQ(task_blocking(block, &c), 0);
+        CHECK_EQ(c.value, 1);
+        CHECK_EQ(c.task, 0);
+        text[strlen(text)] = (char)('A' + id);
+    }
+}
+
+TEST(with_a_seed_calls_end_at_the_same_place_each_time) {
+    char first[32] = "";
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        for (int run = 0; run < 5; run++) {
+            char text[32] = "";
+            waitgroup wg = { 0 };
+            CHECK_EQ(chanrt_start(&(chanrt_options){ .seed = seed, .virtual_time = true }), 0);
+            for (int i = 0; i < 3; i++) CHECK_EQ(wg_go(&wg, notes, i, text), 0);
+            wg_wait(&wg);
+            CHECK_EQ(chanrt_shutdown(-1), 0);
+            CHECK_EQ(strlen(text), 18);
+            if (run == 0) strcpy(first, text);
+            CHECK_STR(text, first);
+        }
+    }
 }
 
 //--------------------------------------------------------------------------------------------------
