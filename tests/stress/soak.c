@@ -70,7 +70,7 @@ TASK(bursts, int, party) {
             chan_select {
                 on_recv(a, &v) { sum += v; }
                 on_recv(b, &v) { sum += v; }
-                on_timeout(60 * CHANRT_SECOND) { REQUIRE(!"a burst got lost"); }
+                on_timeout(60 * CHANRT_SECOND) { REQUIRE(false && "a burst got lost"); }
             }
         }
         REQUIRE(sum == BURST * (BURST - 1) / 2);
