@@ -485,22 +485,94 @@ SCENARIO(a_signal_is_not_lost) {
     WANT(chanrt_shutdown(-1) == 0);
 }
 
-TASK(read_it, chanrt_sync_rwmutex *, rw, int *, inside) {
-    chanrt_sync_rwmutex_rlock(rw);
-    WANT(__atomic_load_n(inside, __ATOMIC_SEQ_CST) == 0);
-    chanrt_sync_rwmutex_runlock(rw);
+// What is inlined, one step at a time.
+static void leave_rwmutex(chanrt_sync_rwmutex *rw, uint32_t how) {
+    const uint32_t *quiet = &chanrt_x_sync_quiet[chanrt_x_sync_lot(rw)];
+    if (chanrt__atom_load_acq(&rw->a_state) == 0 && chanrt__atom_load_acq(&rw->a_alone) == how) {
+        chanrt__atom_store_rel(&rw->a_alone, 0);
+        if (chanrt__atom_load_acq(quiet) == 0) chanrt_x_rwmutex_left(rw);
+    } else if (how == CHANRT_X_READER) {
+        WANT(chanrt_x_rwmutex_runlock(rw) == 0);
+    } else {
+        WANT(chanrt_x_rwmutex_unlock(rw) == 0);
+    }
 }
+
+static void trust_lot(const void *object) { // as it is after a thousand unlocks
+    chanrt_x_sync_quiet[chanrt_x_sync_lot(object)] = 1;
+    chanrt__sync_lot_of(object)->quiets++;
+}
+
+TASK(read_it, chanrt_sync_rwmutex *, rw, int *, inside) {
+    WANT(chanrt_x_rwmutex_rlock(rw, -1) == 0);
+    WANT(__atomic_load_n(inside, __ATOMIC_SEQ_CST) == 0);
+    leave_rwmutex(rw, CHANRT_X_READER);
+}
+
+static void write_it(chanrt_sync_rwmutex *rw, int *inside) {
+    WANT(chanrt_x_rwmutex_lock(rw, -1) == 0);
+    WANT(__atomic_exchange_n(inside, 1, __ATOMIC_SEQ_CST) == 0);
+    sim_point(false, 0);
+    __atomic_store_n(inside, 0, __ATOMIC_SEQ_CST);
+    leave_rwmutex(rw, CHANRT_X_LOCKED);
+}
+TASK(writes_it, chanrt_sync_rwmutex *, rw, int *, inside) { write_it(rw, inside); }
 
 SCENARIO(an_only_reader_leaves_while_others_come) {
     chanrt_sync_rwmutex rw = {0};
     int inside = 0;
     waitgroup wg = {0};
+    trust_lot(&rw);
     for (int i = 0; i < 2; i++) wg_go(&wg, read_it, &rw, &inside);
-    chanrt_sync_rwmutex_lock(&rw);
-    __atomic_store_n(&inside, 1, __ATOMIC_SEQ_CST);
+    write_it(&rw, &inside);
+    wg_wait(&wg);
+    WANT(chanrt_sync_rwmutex_trylock(&rw) == 0);
+}
+
+TASK(tries_it, chanrt_sync_rwmutex *, rw, int *, inside) {
+    if (chanrt_x_rwmutex_rlock(rw, 0) != 0) return;
+    WANT(__atomic_load_n(inside, __ATOMIC_SEQ_CST) == 0);
+    leave_rwmutex(rw, CHANRT_X_READER);
+}
+
+// One has it as a reader and leaves; who takes it at that moment, as if he were alone, is not.
+struct late { chanrt_sync_rwmutex rw; int inside; };
+
+static void *reads_late(void *arg) {
+    struct late *l = arg;
+    WANT(chanrt_x_rwmutex_rlock(&l->rw, -1) == 0);
+    WANT(__atomic_load_n(&l->inside, __ATOMIC_SEQ_CST) == 0);
+    leave_rwmutex(&l->rw, CHANRT_X_READER);
+    return NULL;
+}
+
+static void *writes_late(void *arg) {
+    struct late *l = arg;
+    write_it(&l->rw, &l->inside);
+    return NULL;
+}
+
+SCENARIO(who_takes_a_rwmutex_too_late_is_not_in) {
+    struct late l = {0};
+    pthread_t reader, writer;
+    WANT(chanrt_x_rwmutex_rlock(&l.rw, -1) == 0);
+    WANT(pthread_create(&reader, NULL, reads_late, &l) == 0);
+    WANT(pthread_create(&writer, NULL, writes_late, &l) == 0);
     sim_point(false, 0);
-    __atomic_store_n(&inside, 0, __ATOMIC_SEQ_CST);
-    chanrt_sync_rwmutex_unlock(&rw);
+    leave_rwmutex(&l.rw, CHANRT_X_READER);
+    WANT(pthread_join(reader, NULL) == 0 && pthread_join(writer, NULL) == 0);
+    WANT(chanrt_sync_rwmutex_trylock(&l.rw) == 0);
+}
+
+// Who tries, and finds it shared just now, must not keep from waking whom he kept out.
+SCENARIO(a_writer_leaves_while_others_come) {
+    chanrt_sync_rwmutex rw = {0};
+    int inside = 0;
+    waitgroup wg = {0};
+    trust_lot(&rw);
+    wg_go(&wg, writes_it, &rw, &inside);
+    wg_go(&wg, tries_it, &rw, &inside);
+    write_it(&rw, &inside);
     wg_wait(&wg);
     WANT(chanrt_sync_rwmutex_trylock(&rw) == 0);
 }

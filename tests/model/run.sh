@@ -170,12 +170,13 @@ for bug in DEADHAND NOPASS WAKELOSS; do
     check bug mutex -DNTIMED=1 -DHAND -DBUG_$bug
 done
 
-check ok  rwmutex -DNR=2
-check ok  rwmutex -DNW=1 -DROUNDS=1
-check ok  rwmutex -DNWR=0 -DROUNDS=1
-for bug in NOFENCE NOSCAN SCANFIRST LATESHARE EARLYDONE NOSHARE NOSHAREW NOMARK NOLOOK WORDFIRST \
-           UNMARKFIRST ANYWORD; do
-    check bug rwmutex -DNR=2 -DBUG_$bug
+check ok  rwmutex
+check ok  rwmutex -DTRY=0
+check ok  rwmutex -DNR=1 -DNWR=2
+check bug rwmutex -DTRY=0 -DBUG_NOBACK
+for bug in NOFENCE FENCEFIRST NOAGAIN LOOKFIRST NOPOST POSTFIRST UNCOUNTED UNLISTED QUIETBUSY \
+           BLIND STALE FAST NOSETTLE; do
+    check bug rwmutex -DBUG_$bug
 done
 
 check ok  cond

@@ -1,10 +1,10 @@
 /* rwmutex.pml - who has a rwmutex to himself leaves with a plain store: nobody is lost, no writer is beside another party,
  * nobody waits for ever.
- * Mirrors: chanrt_x_rwmutex_left, _rlock, _runlock, _lock, _unlock; chanrt__sync_rw_alone, _close_locked, _settle_locked,
- * _try, _try_locked, _enter, _lock, _pass_locked, _drop_reader. [rwmutex] [alone]
+ * Mirrors: chanrt_x_rwmutex_left, _back, _rlock, _runlock, _lock, _unlock; chanrt__sync_rw_alone, _settle_locked,
+ * _drop_locked, _try, _try_locked, _enter, _lock, _pass_locked, _drop_reader. [rwmutex] [alone]
  * Parties 0..NR-1 read, ROUNDS times each; then come NWR writers, WROUNDS times each. Two words: `a`, of whoever has the
- * rwmutex to himself (FREE, READER, LOCKED, or GONE for good), and the word for several: cnt, l, q, s, al. Until s, parties
- * look at both; al: cnt or l counts one who knows himself only in `a`. Plain stores of 0 to `a` wait in a store buffer of one
+ * rwmutex to himself (FREE, READER, LOCKED), and the word for several: cnt, l, q, s, al. Once s, `a` means nothing but with
+ * al: cnt or l counts one who may leave through it. Plain stores of 0 to `a` wait in a store buffer of one
  * place, and drain at any time, or by a locked instruction of their party; the heavy fence drains one buffer after the other.
  * A lot that is quiet may be trusted to have nobody in it; it becomes quiet again QUIETS times, while nobody is listed.
  * What the lot's lock covers is one step where no other word than the lot's and the queues is touched.
@@ -16,13 +16,12 @@
  *   BUG_NOBACK     he gives it back and tells nobody
  *   BUG_NOPOST     who leaves plainly does not look at the lot
  *   BUG_POSTFIRST  he looks before the store
- *   BUG_NOTGONE    whoever shares leaves `a` free when it is free
  *   BUG_UNCOUNTED  who shares does not count the one in `a`
  *   BUG_UNLISTED   who waits is not listed in the lot
  *   BUG_QUIETBUSY  a lot becomes quiet with somebody listed
  *   BUG_BLIND      who has left settles although `a` is taken
- *   BUG_STALE      a last reader who leaves by the other word leaves `a` as it is
- *   BUG_FAST       readers who leave change the other word without the lot's lock while al
+ *   BUG_STALE      a last party that leaves through the other word leaves al
+ *   BUG_FAST       a last reader who leaves changes the other word without the lot's lock while al
  *   BUG_NOSETTLE   a party that finds `a` left does not settle
  */
 #ifndef NR
@@ -44,7 +43,6 @@
 #define FREE 0
 #define READER 1
 #define LOCKED 2
-#define GONE 3
 byte a;
 byte cnt; bit l, q, s, al;             /* the word for several */
 bit sb[N];                             /* a store of FREE to `a` on its way */
@@ -57,6 +55,16 @@ byte reading, writing, done;
 #define UNUSED true
 #else
 #define UNUSED (!listed)
+#endif
+#ifdef TRY                             /* that reader does not wait */
+#define TRIES (me == TRY)
+#else
+#define TRIES false
+#endif
+#ifdef BUG_STALE
+#define AL0 skip
+#else
+#define AL0 al = 0; listed = 0
 #endif
 #define NONE   (cnt == 0 && !l && !q && !s)
 inline drain(t) { if :: sb[t] -> sb[t] = 0; a = FREE :: else fi }
@@ -85,7 +93,7 @@ inline fence() {
 #endif
   skip }
 inline pass(readers_first) { d_step {      /* the lot's lock is held; nobody has the word */
-  k = 0; any = 0; l = 0; cnt = 0;
+  k = 0; any = 0; l = 0; cnt = 0; AL0;
   if
   :: readers_first ->
      do :: k < N -> if :: rq[k] -> rq[k] = 0; note[k] = 1; cnt++ :: else fi; k++ :: else -> break od;
@@ -96,20 +104,21 @@ inline pass(readers_first) { d_step {      /* the lot's lock is held; nobody has
   fi;
   k = 0; do :: k < N -> if :: rq[k] || wq[k] -> any = 1 :: else fi; k++ :: else -> break od; k = 0; q = any; any = 0 } }
 /* Mirrors chanrt__sync_rw_drop_locked: one party less; readers may come beside as long as nobody queues. */
-inline drop() {
+inline drop(keep) {
   if
-  :: atomic { l || (q && cnt == 1) -> al = 0; listed = 0 }; if :: l -> pass(1) :: else -> pass(0) fi
-  :: atomic { !l && !q && cnt == 1 -> drain(me); al = 0; listed = 0; cnt = 0 }
-  :: atomic { !l && cnt > 1 -> drain(me); cnt--; if :: a == GONE -> al = 0; listed = 0 :: else fi }
+  :: l -> pass(1)
+  :: !l && q && cnt == 1 -> pass(0)
+  :: atomic { !l && !q && cnt == 1 -> drain(me); cnt = 0; AL0 }
+  :: atomic { !l && cnt > 1 -> drain(me); cnt--; if :: !keep -> al = 0; listed = 0 :: else fi }
   fi }
 /* Mirrors chanrt__sync_rw_settle_locked: the one in `a` has left, if so. */
 inline settle() {
 #ifdef BUG_BLIND
-  if :: atomic { al -> a = GONE };
+  if :: al ->
 #else
-  if :: atomic { al && a == FREE -> drain(me); a = GONE };
+  if :: al && a == FREE ->
 #endif
-        assert(l || cnt > 0); drop()
+        assert(l || cnt > 0); drop(0)
      :: else
   fi }
 /* Mirrors chanrt_x_rwmutex_left. */
@@ -184,19 +193,15 @@ inline enter() {
   od;
   if
   :: q && !s ->                            /* nobody has shared it since */
-     do
-     :: atomic { a == FREE -> drain(me); s = 1; q = 0;
-#ifndef BUG_NOTGONE
-                 a = GONE
-#endif
-               }; break
+     if
+     :: atomic { a == FREE -> s = 1; q = 0 }
 #ifdef BUG_UNCOUNTED
-     :: atomic { a == READER || a == LOCKED -> s = 1; q = 0 }; break
+     :: atomic { a == READER || a == LOCKED -> s = 1; q = 0 }
 #else
-     :: atomic { a == READER -> s = 1; q = 0; cnt = 1; al = 1 }; break
-     :: atomic { a == LOCKED -> s = 1; q = 0; l = 1; al = 1 }; break
+     :: atomic { a == READER -> s = 1; q = 0; cnt = 1; al = 1 }
+     :: atomic { a == LOCKED -> s = 1; q = 0; l = 1; al = 1 }
 #endif
-     od
+     fi
   :: else
   fi;
 #ifndef BUG_NOSETTLE
@@ -217,7 +222,8 @@ inline take(reader, what) {
   if :: !got -> try(reader) :: else fi;
   if
   :: got
-  :: else ->
+  :: !got && TRIES
+  :: !got && !TRIES ->
      enter();
      try_locked(reader);
      if :: !got -> if :: reader -> rq[me] = 1 :: else -> wq[me] = 1 fi :: else fi;
@@ -231,7 +237,7 @@ inline leave() {
 #ifdef BUG_FAST
   :: atomic { s && !q -> drain(me); assert(cnt > 0); cnt--; gone = 1 }
 #else
-  :: atomic { s && !q && !al -> drain(me); assert(cnt > 0); cnt--; gone = 1 }
+  :: atomic { s && !q && (!al || cnt > 1) -> drain(me); assert(cnt > 0); cnt--; gone = 1 }
 #endif
   :: else
   fi;
@@ -244,10 +250,7 @@ inline leave() {
      :: else ->
         settle();
         assert(cnt > 0);
-#ifndef BUG_STALE
-        if :: al && cnt == 1 -> a = GONE :: else fi;
-#endif
-        drop()
+        drop(1)
      fi;
      atomic { drain(me); UNLOCK }
   fi }
@@ -256,11 +259,15 @@ proctype Reader(byte me) {
   do
   :: rounds < ROUNDS -> rounds++;
      take(1, READER);
+     if
+     :: got || !TRIES ->
      atomic { reading++; assert(writing == 0) };
      atomic { reading--; assert(writing == 0) };
      if
      :: NONE -> assert(a == READER); leave_plainly()
      :: else -> leave()
+     fi
+     :: else
      fi
   :: else -> break
   od;
@@ -279,8 +286,7 @@ proctype Writer(byte me) {
         if
         :: !s -> sb[me] = 1
         :: else -> assert(l);
-           if :: al -> a = GONE :: else fi;
-           drop()
+           drop(1)
         fi;
         atomic { drain(me); UNLOCK }
      fi
@@ -290,4 +296,4 @@ proctype Writer(byte me) {
 init { byte t;
   atomic { do :: t < NR -> run Reader(t); t++ :: t >= NR && t < N -> run Writer(t); t++ :: else -> break od };
   done == N;
-  assert(!q && (al || (cnt == 0 && !l)) && (!al || a == FREE)) }
+  assert(!q && (al || (cnt == 0 && !l)) && (!al || (a == FREE && cnt + l == 1))) }

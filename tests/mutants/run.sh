@@ -25,11 +25,11 @@ plant() {
     cp -r tests/*.[ch] tests/spec tests/unit tests/races tests/history tests/explore "$dir/tests"
 }
 
-# A scenario of tests/explore, with 100 seeds.
+# A scenario of tests/explore, with 1,000 seeds.
 build_scenario() {
     gcc -std=gnu11 -O1 -g1 -w -pthread -o "$1/explore" "$1/tests/explore/explore.c" \
         >"$1/log" 2>&1 || return 1
-    printf '#!/bin/sh\nexec %s/explore %s 1 100\n' "$PWD/$1" "$2" >"$1/explore.sh"
+    printf '#!/bin/sh\nexec %s/explore %s 1 1000\n' "$PWD/$1" "$2" >"$1/explore.sh"
     chmod +x "$1/explore.sh"
     echo explore.sh
 }

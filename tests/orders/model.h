@@ -44,6 +44,8 @@ static order order_of(const char *site, order strong) {
 #define SUB_ACQREL(p, v, at) ((p)($).fetch_sub((v), ORDER(at "|sub_acqrel", rl::mo_acq_rel)))
 #define ADD_SEQ(p, v, at) ((p)($).fetch_add((v), ORDER(at "|add_seq", rl::mo_seq_cst)))
 #define CAS(p, from, to, at) cas((p), (from), (to), ORDER(at "|cas_acqrel", rl::mo_acq_rel), $)
+#define LOAD_SEQ(p, at) ((p)($).load(ORDER(at "|load_seq", rl::mo_seq_cst)))
+#define CAS_SEQ(p, from, to, at) cas((p), (from), (to), ORDER(at "|cas_seq", rl::mo_seq_cst), $)
 #define FENCE(at) fence(ORDER(at, rl::mo_seq_cst), $)
 
 static inline bool cas(word &p, unsigned from, unsigned to, order o, rl::debug_info_param at) {

@@ -1087,7 +1087,7 @@ template<int N, bool QUIET, bool ASYM> struct mutex : rl::test_suite<mutex<N, QU
     void after() { RL_ASSERT(data($) == 4); }
 };
 
-// --- reader-writer mutexes: sync_rw_try, _pass_locked, _leave, _lock, runlock, unlock [rwmutex].
+// --- shared rwmutexes: sync_rw_try, _pass_locked, _leave, _lock, _drop, unlock [rwmutex].
 // Thread 0 writes; 1 reads; 2 reads, and gives up when it has to wait for long.
 enum { QUEUED = 2, READER = 4 };
 struct rwmutex : rl::test_suite<rwmutex, 3> {
@@ -1106,7 +1106,8 @@ struct rwmutex : rl::test_suite<rwmutex, 3> {
             bool free = reader ? (s & (LOCKED_ | QUEUED)) == 0 : s == 0;
             if (free) t = reader ? s + READER : (unsigned)LOCKED_;
             else if (!mark || (s & QUEUED)) return false;
-            if (CAS(state, s, t, "rwmutex|chanrt__sync_rw_try")) return free;
+            if (!mark && CAS(state, s, t, "rwmutex|chanrt__sync_rw_try")) return free;
+            if (mark && CAS(state, s, t, "rwmutex|chanrt__sync_rw_try_locked")) return free;
         }
     }
     unsigned pass(unsigned s, bool readers_first) { // whom to make ready, a bit each
@@ -1122,7 +1123,7 @@ struct rwmutex : rl::test_suite<rwmutex, 3> {
             }
         }
         s |= queued();
-        STORE_REL(state, s, "rwmutex|chanrt__sync_rw_pass_locked");
+        STORE_REL(state, s, "rwmutex|chanrt__sync_rw_put_locked");
         return out;
     }
     void finish(unsigned out) {
@@ -1153,7 +1154,7 @@ struct rwmutex : rl::test_suite<rwmutex, 3> {
         unsigned s = LOAD(state), held = s & ~(unsigned)QUEUED;
         if (s & QUEUED) {
             if (!(s & LOCKED_) && writers($) == 0) in = pass(held, true);
-            else STORE_REL(state, held | queued(), "rwmutex|chanrt__sync_rw_leave");
+            else STORE_REL(state, held | queued(), "rwmutex|chanrt__sync_rw_put_locked");
         }
         lot.unlock();
         finish(in);
@@ -1161,19 +1162,19 @@ struct rwmutex : rl::test_suite<rwmutex, 3> {
     }
     void runlock() {
         unsigned s = LOAD(state), in = 0;
-        if (s >= READER && (s & QUEUED) == 0 && // inlined
-            cas(state, s, s - READER, ORDER("api|chanrt_x_sync_swap|cas", rl::mo_acq_rel), $))
+        if (s >= READER && (s & QUEUED) == 0 &&
+            CAS(state, s, s - READER, "rwmutex|chanrt__sync_rw_drop_reader"))
             return;
         lot.lock();
         for (;;) {
             s = LOAD(state);
             RL_ASSERT(s >= READER);
             if (s & QUEUED) break;
-            if (CAS(state, s, s - READER, "rwmutex|chanrt__sync_rw_drop_reader"))
+            if (CAS(state, s, s - READER, "rwmutex|chanrt__sync_rw_drop_locked"))
                 return lot.unlock();
         }
         s = LOAD(state) - READER;
-        if (s >= READER) STORE_REL(state, s, "rwmutex|chanrt__sync_rw_runlock");
+        if (s >= READER) STORE_REL(state, s, "rwmutex|chanrt__sync_rw_put_locked");
         else in = pass(0, false);
         lot.unlock();
         finish(in);
@@ -1202,62 +1203,59 @@ struct rwmutex : rl::test_suite<rwmutex, 3> {
     }
 };
 
-// --- a reader who is alone leaves with a plain store: x_rwmutex_runlock, sync_rw_share, _unshare
-// [alone] [rwmutex]. Thread 0 has read and leaves; 1 would read beside it; 2 writes.
+// --- who has a rwmutex to himself leaves with a plain store: sync_rw_alone, x_rwmutex_back,
+// sync_rw_enter, _settle_locked, _drop_locked [alone] [rwmutex]. Thread 0 has written and leaves; 1
+// reads if it can have it alone; 2 shares it, and writes once nobody is counted. With membarrier:
+// accesses that are seq_cst beside a fence that is, as without it, are not simulated.
 struct alone : rl::test_suite<alone, 3> {
-    enum { SHARED_ = 2 }; // two have wanted it at a time, once; it stays
-    word state, sharing, marked;
+    enum { SHARED_ = 8, ALONE = 16 };
+    spin lot;
+    word state, has;
     plain data;
-    void before() { STORE(state, READER), STORE(sharing, 0), STORE(marked, 0), data($) = 0; }
-    void drop() {
-        for (;;) {
-            unsigned s = LOAD(state);
-            RL_ASSERT(s >= READER);
-            if (CAS(state, s, s - READER, "rwmutex|chanrt__sync_rw_drop_reader")) return;
-        }
+    void before() { lot.init(), STORE(state, 0), STORE(has, LOCKED_), data($) = 0; }
+    bool take(unsigned how) {
+        if (LOAD(state) != 0 || !CAS_SEQ(has, 0, how, "alone|chanrt__sync_rw_alone")) return false;
+        if (LOAD_SEQ(state, "alone|chanrt__sync_rw_alone") == 0) return true;
+        STORE_REL(has, 0, "alone|chanrt_x_rwmutex_back");
+        return false;
     }
-    void runlock() {
-        STORE(marked, 1);
-        light_fence<3, true>();
-        if (LOAD_ACQ(sharing, "alone|chanrt_x_rwmutex_runlock") == 0 && LOAD(state) == READER) {
-            STORE_REL(state, 0, "rwmutex|chanrt_x_rwmutex_runlock");
-            STORE_REL(marked, 0, "alone|chanrt_x_rwmutex_runlock");
-            return;
-        }
-        STORE(marked, 0);
-        drop();
-    }
-    bool beside() {
-        unsigned s = LOAD(state);
-        if ((s & ~(unsigned)SHARED_) == 0)
-            return CAS(state, s, s + READER, "rwmutex|chanrt__sync_rw_try");
-        if (s != READER) return false;
-        ADD_SEQ(sharing, 1, "alone|chanrt__sync_rw_share");
+    void enter() {
+        lot.lock();
+        STORE(state, QUEUED);
+        lot.unlock();
         heavy_fence<3, true>();
-        while (LOAD_ACQ(marked, "alone|chanrt__sync_rw_share") != 0) pause_();
-        bool got = CAS(state, READER, 2 * READER | SHARED_, "rwmutex|chanrt__sync_rw_try");
-        SUB_ACQREL(sharing, 1, "alone|chanrt__sync_rw_unshare");
-        return got;
+        lot.lock();
+        unsigned in = LOAD_ACQ(has, "alone|chanrt__sync_rw_enter");
+        STORE_REL(state, SHARED_ | (in ? in | ALONE : 0), "rwmutex|chanrt__sync_rw_enter");
+    }
+    void settle() {
+        unsigned s = LOAD(state);
+        if (!(s & ALONE) || LOAD_ACQ(has, "alone|chanrt__sync_rw_settle_locked") != 0) return;
+        CAS(state, s, SHARED_, "rwmutex|chanrt__sync_rw_drop_locked");
     }
     void thread(unsigned me) {
         if (me == 0) {
-            RL_ASSERT(data($) == 0);
-            return runlock();
-        }
-        for (int tries = 0; tries < 4; tries++, pause_()) {
-            if (me == 1 && beside()) {
-                RL_ASSERT(data($) <= 1);
-                return drop();
+            data($) = 1;
+            has($).store(0, rl::mo_release); // inlined
+        } else if (me == 1) {
+            for (int tries = 0; tries < 3; tries++, pause_())
+                if (take(READER)) {
+                    RL_ASSERT(data($) == 1);
+                    has($).store(0, rl::mo_release);
+                    return;
+                }
+        } else {
+            enter();
+            for (int tries = 0; tries < 4; tries++, pause_()) {
+                settle();
+                if (CAS(state, SHARED_, SHARED_ | LOCKED_, "rwmutex|chanrt__sync_rw_try_locked")) {
+                    data($) = 2;
+                    break;
+                }
             }
-            unsigned s = me == 2 ? LOAD(state) & SHARED_ : 0;
-            if (me == 2 && CAS(state, s, s | LOCKED_, "rwmutex|chanrt__sync_rw_try")) {
-                data($) = 1;
-                state($).store(s, rl::mo_release);
-                return;
-            }
+            lot.unlock();
         }
     }
-    void after() { RL_ASSERT((LOAD(state) & ~(unsigned)SHARED_) == 0); }
 };
 
 // --- semaphores: sync_sem_try, _serve_locked, acquire and release [sem]. Two units: thread 0 takes

@@ -669,6 +669,85 @@ CLEAN(a_channel_of_one_is_a_mutex) {
     data++;
 }
 
+// Several threads at one rwmutex, one step after the other, in an order that nothing else tells of.
+static sync_rwmutex shared;
+static int turn;
+
+static void at(int n) {
+    while (__atomic_load_n(&turn, __ATOMIC_RELAXED) != n) usleep(1000);
+}
+static void next_turn(void) { __atomic_fetch_add(&turn, 1, __ATOMIC_RELAXED); }
+
+static void *writes_first(void *arg) {
+    at(0);
+    sync_rwmutex_lock(&shared);
+    data = 1;
+    sync_rwmutex_unlock(&shared);
+    return next_turn(), arg;
+}
+static void *reads_until_4(void *arg) {
+    at(1);
+    sync_rwmutex_rlock(&shared);
+    next_turn(), at(4);
+    sync_rwmutex_runlock(&shared);
+    return next_turn(), arg;
+}
+static void *reads_beside(void *arg) {
+    at(2);
+    sync_rwmutex_rlock(&shared);
+    next_turn(), at(5);
+    sync_rwmutex_runlock(&shared);
+    return arg;
+}
+static void *looks(void *arg) {
+    at(3);
+    sync_rwmutex_rlock(&shared);
+    if (data != 1) _exit(1);
+    sync_rwmutex_runlock(&shared);
+    return next_turn(), arg;
+}
+
+static void run_threads(void *(*const *fn)(void *), int n) {
+    pthread_t threads[4];
+    for (int i = 0; i < n; i++) pthread_create(&threads[i], NULL, fn[i], NULL);
+    for (int i = 0; i < n; i++) pthread_join(threads[i], NULL);
+}
+
+// Only the one who reads beside him has seen that the writer, who was alone, has left.
+CLEAN(a_rwmutex_shared_by_a_third) {
+    void *(*fn[])(void *) = { writes_first, reads_until_4, reads_beside, looks };
+    run_threads(fn, 4);
+}
+
+static void *reads_and_leaves_slowly(void *arg) {
+    at(0);
+    sync_rwmutex_rlock(&shared);
+    int seen = data;
+    uint32_t state = chanrt_x_sync_look(&shared.a_state); // in runlock; the other one comes
+    next_turn(), at(2);
+    if (!chanrt_x_rwmutex_leave(&shared, CHANRT_X_READER, state)) _exit(2);
+    return next_turn(), seen == 0 ? arg : NULL;
+}
+static void *reads_meanwhile(void *arg) {
+    at(1);
+    sync_rwmutex_rlock(&shared);
+    next_turn(), at(3);
+    sync_rwmutex_runlock(&shared);
+    return next_turn(), arg;
+}
+static void *writes_last(void *arg) {
+    at(4);
+    sync_rwmutex_lock(&shared);
+    data = 2;
+    sync_rwmutex_unlock(&shared);
+    return arg;
+}
+
+CLEAN(a_rwmutex_left_while_it_is_shared) {
+    void *(*fn[])(void *) = { reads_and_leaves_slowly, reads_meanwhile, writes_last };
+    run_threads(fn, 3);
+}
+
 TASK(adds_by_select, chan(int), mutex, chan(int), never, waitgroup *, wg) {
     for (int i = 0; i < 50; i++) {
         chan_select {

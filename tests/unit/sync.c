@@ -175,7 +175,7 @@ TEST(no_wait_leaves_a_node_behind) {
         CHECK(mutex_is_blank(&m));
         CHECK_EQ(sync_rwmutex_rlock(&rw), 0);
         CHECK_EQ(sync_rwmutex_lock_timeout(&rw, 1000), ETIMEDOUT);
-        CHECK_EQ(rw.a_state, CHANRT_X_READER | CHANRT_X_SHARED);
+        CHECK_EQ(rw.a_state & ~(uint32_t)CHANRT_X_ALONE, CHANRT_X_READER | CHANRT_X_SHARED);
         CHECK_EQ(sync_rwmutex_runlock(&rw), 0);
         CHECK_EQ(sync_rwmutex_lock(&rw), 0);
         CHECK_EQ(sync_rwmutex_rlock_timeout(&rw, 1000), ETIMEDOUT);
@@ -197,66 +197,115 @@ TEST(a_rwmutex_is_shared_from_the_first_overlap_on) {
     sync_rwmutex rw = {0};
     for (int i = 0; i < 3; i++) {
         CHECK_EQ(sync_rwmutex_rlock(&rw), 0);
-        CHECK_EQ(rw.a_state, CHANRT_X_READER);
+        CHECK_EQ(rw.a_alone, CHANRT_X_READER);
         CHECK_EQ(sync_rwmutex_trylock(&rw), EAGAIN);
-        CHECK_EQ(rw.a_state, CHANRT_X_READER);
         CHECK_EQ(sync_rwmutex_runlock(&rw), 0);
-        CHECK_EQ(rw.a_state, 0);
         CHECK_EQ(sync_rwmutex_lock(&rw), 0);
+        CHECK_EQ(rw.a_alone, CHANRT_X_LOCKED);
         CHECK_EQ(sync_rwmutex_tryrlock(&rw), EAGAIN);
-        CHECK_EQ(rw.a_state, CHANRT_X_LOCKED);
         CHECK_EQ(sync_rwmutex_unlock(&rw), 0);
-        CHECK_EQ(rw.a_state, 0);
+        CHECK(rw.a_alone == 0 && rw.a_state == 0);
     }
     CHECK_EQ(sync_rwmutex_rlock(&rw), 0);
     CHECK_EQ(sync_rwmutex_tryrlock(&rw), 0);
-    CHECK_EQ(rw.a_state, 2 * CHANRT_X_READER + CHANRT_X_SHARED);
+    CHECK_EQ(rw.a_state, 2 * CHANRT_X_READER + CHANRT_X_ALONE + CHANRT_X_SHARED);
     CHECK_EQ(sync_rwmutex_runlock(&rw), 0);
+    CHECK_EQ(sync_rwmutex_trylock(&rw), EAGAIN);
     CHECK_EQ(sync_rwmutex_runlock(&rw), 0);
     CHECK_EQ(rw.a_state, CHANRT_X_SHARED);
     CHECK_EQ(sync_rwmutex_runlock(&rw), EINVAL);
     CHECK_EQ(sync_rwmutex_trylock(&rw), 0);
     CHECK_EQ(sync_rwmutex_unlock(&rw), 0);
     CHECK_EQ(rw.a_state, CHANRT_X_SHARED);
-    CHECK_EQ(chanrt__atom_load(&chanrt__sync_sharing), 0);
 }
 
-struct joining {
-    sync_rwmutex rw;
-    uint32_t a_in;
-};
-
-static void *join_readers(void *arg) {
-    struct joining *j = arg;
-    sync_rwmutex_rlock(&j->rw);
-    chanrt__atom_store_rel(&j->a_in, 1);
-    sync_rwmutex_runlock(&j->rw);
-    return NULL;
+static bool rw_listed(const sync_rwmutex *rw) {
+    bool found = false;
+    chanrt__os_lock(chanrt__sync_lock_of(rw));
+    for (const sync_rwmutex *at = chanrt__sync_lot_of(rw)->rws; at != NULL; at = at->x_next)
+        found |= at == rw;
+    chanrt__os_unlock(chanrt__sync_lock_of(rw));
+    return found;
 }
 
-// The task does by hand what an only reader's runlock does, slowly.
-TASK(leaves_slowly, struct joining *, j, pthread_t *, thread) {
-    struct chanrt__worker *w = chanrt__sched_self();
-    CHECK_EQ(sync_rwmutex_rlock(&j->rw), 0);
-    chanrt__atom_store_rel(&w->a_marked, 1);
-    CHECK_EQ(pthread_create(thread, NULL, join_readers, j), 0);
-    while (chanrt__atom_load_acq(&chanrt__sync_sharing) == 0) sched_yield();
-    int64_t until = chanrt_now() + test_unit / 4;
-    while (chanrt_now() < until) CHECK_EQ(chanrt__atom_load_acq(&j->a_in), 0);
-    CHECK_EQ(j->rw.a_state, CHANRT_X_READER);
-    chanrt__atom_store_rel(&j->rw.a_state, 0);
-    chanrt__atom_store_rel(&w->a_marked, 0);
+TASK(locks_rw, sync_rwmutex *, rw, bool, reader) {
+    CHECK_EQ(reader ? sync_rwmutex_rlock(rw) : sync_rwmutex_lock(rw), 0);
+    CHECK_EQ(reader ? sync_rwmutex_runlock(rw) : sync_rwmutex_unlock(rw), 0);
 }
 
-TEST(who_joins_an_only_reader_waits_for_one_who_is_about_to_leave) {
-    struct joining j = { 0 };
-    pthread_t thread = { 0 };
-    waitgroup wg = { 0 };
-    CHECK_EQ(wg_go(&wg, leaves_slowly, &j, &thread), 0);
+// By hand what who has it to himself does when he leaves, and others are there by then.
+TEST(who_leaves_a_rwmutex_plainly_is_seen_to_have_left) {
+    sync_rwmutex rw = {0};
+    // Nobody waits: he is counted until somebody looks.
+    CHECK_EQ(sync_rwmutex_rlock(&rw), 0);
+    CHECK_EQ(sync_rwmutex_tryrlock(&rw), 0);
+    chanrt__atom_store_rel(&rw.a_alone, 0);
+    chanrt_x_rwmutex_left(&rw);
+    CHECK(!rw_listed(&rw) && rw.a_state >= 2 * CHANRT_X_READER);
+    CHECK_EQ(sync_rwmutex_runlock(&rw), 0);
+    CHECK_EQ(rw.a_state, CHANRT_X_READER | CHANRT_X_ALONE | CHANRT_X_SHARED);
+    CHECK_EQ(sync_rwmutex_runlock(&rw), EINVAL);
+    CHECK_EQ(rw.a_state, CHANRT_X_SHARED);
+    // A writer and a reader wait: each lets the next one in.
+    for (int turn = 0; turn < 3; turn++) {
+        sync_rwmutex fresh = {0};
+        waitgroup wg = {0};
+        CHECK_EQ(turn % 2 ? sync_rwmutex_rlock(&fresh) : sync_rwmutex_lock(&fresh), 0);
+        CHECK_EQ(wg_go(&wg, locks_rw, &fresh, turn == 2), 0);
+        while (!rw_listed(&fresh)) sched_yield();
+        CHECK(chanrt__atom_load(&fresh.a_state) & CHANRT_X_ALONE);
+        chanrt__atom_store_rel(&fresh.a_alone, 0);
+        chanrt_x_rwmutex_left(&fresh);
+        wg_wait(&wg);
+        CHECK(!rw_listed(&fresh));
+        CHECK_EQ(fresh.a_state, CHANRT_X_SHARED);
+    }
+}
+
+// One who left while it was being shared, and nobody waits: a second unlock is none.
+TEST(a_rwmutex_left_plainly_is_not_unlocked_again) {
+    sync_rwmutex rw = {0};
+    CHECK_EQ(sync_rwmutex_lock(&rw), 0);
+    CHECK_EQ(sync_rwmutex_rlock_timeout(&rw, 1000), ETIMEDOUT);
+    CHECK_EQ(rw.a_state, CHANRT_X_SHARED | CHANRT_X_LOCKED | CHANRT_X_ALONE);
+    chanrt__atom_store_rel(&rw.a_alone, 0);
+    chanrt_x_rwmutex_left(&rw);
+    CHECK_EQ(sync_rwmutex_unlock(&rw), EINVAL);
+    CHECK_EQ(sync_rwmutex_runlock(&rw), EINVAL);
+    CHECK_EQ(rw.a_state, CHANRT_X_SHARED);
+}
+
+// Who took a_alone too late gives it back, and wakes on behalf of one who found it taken.
+TEST(who_takes_a_rwmutex_too_late_gives_it_back) {
+    sync_rwmutex rw = {0};
+    waitgroup wg = {0};
+    CHECK_EQ(sync_rwmutex_rlock(&rw), 0);
+    CHECK_EQ(wg_go(&wg, locks_rw, &rw, false), 0);
+    while (!rw_listed(&rw)) sched_yield();
+    chanrt__atom_store_rel(&rw.a_alone, 0); // left
+    CHECK(!chanrt_x_rwmutex_alone(&rw, CHANRT_X_READER)); // takes it, and gives it back
     wg_wait(&wg);
-    CHECK_EQ(pthread_join(thread, NULL), 0);
-    CHECK_EQ(j.a_in, 1);
-    CHECK_EQ(j.rw.a_state & ~(uint32_t)CHANRT_X_SHARED, 0);
+    CHECK(rw.a_state == CHANRT_X_SHARED && rw.a_alone == 0);
+}
+
+// A lot that was quiet when he left lists nobody, however long others have been there.
+TEST(a_quiet_lot_is_roused_by_who_waits_for_a_rwmutex) {
+    if (CHANRT_DEBUG || !chanrt__os_asymmetric) return;
+    sync_rwmutex rw = {0};
+    waitgroup wg = {0};
+    const uint32_t *quiet = &chanrt_x_sync_quiet[chanrt_x_sync_lot(&rw)];
+    for (int i = 0; i < 3 * CHANRT__SYNC_QUIET_AFTER; i++) {
+        CHECK_EQ(sync_rwmutex_rlock(&rw), 0);
+        CHECK_EQ(sync_rwmutex_runlock(&rw), 0);
+    }
+    CHECK_EQ(chanrt__atom_load(quiet), 1);
+    CHECK_EQ(sync_rwmutex_lock(&rw), 0);
+    CHECK_EQ(wg_go(&wg, locks_rw, &rw, true), 0);
+    while (!rw_listed(&rw)) sched_yield();
+    CHECK_EQ(chanrt__atom_load(quiet), 0);
+    CHECK_EQ(sync_rwmutex_unlock(&rw), 0);
+    wg_wait(&wg);
+    CHECK_EQ(rw.a_state, CHANRT_X_SHARED);
 }
 
 // What is handed over to nobody, since all have timed out just now, is free.
@@ -273,14 +322,15 @@ static void queue_dead(struct gone *g, struct chanrt_x_queue *q, const void *obj
 
 TEST(those_whose_time_is_up_are_passed_over) {
     struct gone a, b;
-    sync_rwmutex rw = { .a_state = CHANRT_X_LOCKED | CHANRT_X_QUEUED };
+    sync_rwmutex rw = { .a_state = CHANRT_X_SHARED | CHANRT_X_LOCKED | CHANRT_X_QUEUED };
     queue_dead(&a, &rw.x_readers, &rw, NULL);
     queue_dead(&b, &rw.x_writers, &rw, NULL);
     CHECK_EQ(sync_rwmutex_unlock(&rw), 0);
-    CHECK_EQ(rw.a_state, 0);
+    CHECK_EQ(rw.a_state, CHANRT_X_SHARED);
     chanrt__sync_rw_leave(&rw, &a.node);
     chanrt__sync_rw_leave(&rw, &b.node);
-    CHECK(rw.a_state == 0 && queue_is_blank(&rw.x_readers) && queue_is_blank(&rw.x_writers));
+    CHECK_EQ(rw.a_state, CHANRT_X_SHARED);
+    CHECK(queue_is_blank(&rw.x_readers) && queue_is_blank(&rw.x_writers));
 
     sync_sem s;
     CHECK_EQ(sync_sem_init(&s, 4), 0);
@@ -348,7 +398,7 @@ static void fall_quiet(const sync_mutex *m) {
     struct chanrt__sync_lot *lot = chanrt__sync_lot_of(m);
     chanrt__os_lock(&lot->a_lock);
     lot->unneeded = CHANRT__SYNC_QUIET_AFTER;
-    chanrt__sync_mutex_unneeded_locked(m);
+    chanrt__sync_unneeded_locked(m);
     chanrt__os_unlock(&lot->a_lock);
 }
 
@@ -420,7 +470,8 @@ static void step(int sig, siginfo_t *info, void *context) {
     u->uc_mcontext.gregs[REG_EFL] |= STEP;
     if (__atomic_load_n(watched.word, __ATOMIC_RELAXED) == watched.before) return;
     u->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)STEP;
-    watched.gone = mprotect((void *)(uintptr_t)watched.word, 4096, PROT_NONE) == 0;
+    uintptr_t page = (uintptr_t)watched.word & ~(uintptr_t)4095;
+    watched.gone = mprotect((void *)page, 4096, PROT_NONE) == 0;
 }
 
 static void watch(const uint32_t *word) {
@@ -440,29 +491,34 @@ static bool rw_has_queue(const void *rw) {
 }
 
 CHILD(everything_is_gone_once_its_word_has_changed) {
-    for (int i = 0; i < 7; i++) {
+    for (int i = 0; i < 10; i++) {
         void *object = page();
         sync_mutex *m = object;
         sync_rwmutex *rw = object;
         sync_sem *s = object;
+        const uint32_t *word = &m->a_state;
         int err = 0;
-        if (i == 3) sync_rwmutex_rlock(rw);
-        else if (i == 4 || i == 5) sync_rwmutex_lock(rw);
-        else if (i == 6) sync_sem_init(s, 3), sync_sem_acquire(s, 2);
+        if (i >= 6) sync_rwmutex_rlock(rw);
+        else if (i >= 4) sync_rwmutex_lock(rw);
+        else if (i == 3) sync_sem_init(s, 3), sync_sem_acquire(s, 2);
         else sync_mutex_lock(m);
         if (i == 2) go(get_it, m), wait_until(has_queue, m);
         if (i == 2) m->a_state |= CHANRT__SYNC_HANDOFF;
         if (i == 5) go(read_it, rw), wait_until(rw_has_queue, rw);
-        if (i == 0) *quiet_of(m) = 1; // nothing but the quick one
+        if (i == 6) sync_rwmutex_tryrlock(rw), sync_rwmutex_runlock(rw), sync_rwmutex_runlock(rw);
+        if (i == 6) sync_rwmutex_rlock(rw); // it is shared now
+        if (i == 4 || i >= 7) word = &rw->a_alone;
+        *quiet_of(object) = i == 0 || i == 7; // nothing but the quick one
         printf("case %d\n", i);
         fflush(stdout);
-        watch(i == 6 ? &s->a_state : &m->a_state);
+        watch(i == 3 ? &s->a_state : word);
         switch (i) {
         case 0: err = sync_mutex_unlock(m); break;
         case 1: case 2: err = chanrt_x_mutex_unlock(m); break;
-        case 3: err = chanrt_x_rwmutex_runlock(rw); break;
+        case 3: err = chanrt_x_sem_release(s, 2); break;
         case 4: case 5: err = chanrt_x_rwmutex_unlock(rw); break;
-        default: err = chanrt_x_sem_release(s, 2);
+        case 7: case 8: err = sync_rwmutex_runlock(rw); break;
+        default: err = chanrt_x_rwmutex_runlock(rw);
         }
         if (err != 0 || !watched.gone) return 1;
     }
@@ -501,6 +557,47 @@ CHILD(a_mutex_goes_after_the_shutdown) {
     return chanrt_shutdown(CHANRT_SECOND) == 0 ? 0 : 3;
 }
 
+static struct { sync_rwmutex *rw; uint32_t a_in; } reclaimed;
+
+TASK(reads_for_ever, int, unused) {
+    (void)unused;
+    sync_rwmutex_rlock(reclaimed.rw);
+    chanrt__atom_store_rel(&reclaimed.a_in, 1);
+    for (;;) task_sleep(CHANRT_SECOND);
+}
+
+// beside: another reader is there, who leaves after the shutdown.
+static int rwmutex_goes(bool beside) {
+    sync_rwmutex *rw = reclaimed.rw = page();
+    chanrt__atom_store_rel(&reclaimed.a_in, 0);
+    go(reads_for_ever, 0);
+    while (chanrt__atom_load_acq(&reclaimed.a_in) == 0) sched_yield();
+    if (beside) sync_rwmutex_rlock(rw);
+    go(locks_rw, rw, false);
+    while (!rw_listed(rw)) sched_yield();
+    if (chanrt_shutdown(0) != EBUSY) return 1;
+    if (beside && sync_rwmutex_runlock(rw) != 0) return 2;
+    if (rw_listed(rw)) return 3;
+    munmap(rw, 4096);
+
+    sync_rwmutex field[4096] = {{0}}, *other = field; // another one of its lot
+    while (chanrt_x_sync_lot(other) != chanrt_x_sync_lot(rw)) other++;
+    waitgroup wg = {0};
+    sync_rwmutex_lock(other);
+    wg_go(&wg, locks_rw, other, true);
+    while (!rw_listed(other)) sched_yield();
+    sync_rwmutex_unlock(other);
+    wg_wait(&wg);
+    chanrt_x_rwmutex_left(other);                   // late, as after a quick unlock
+    return chanrt_shutdown(CHANRT_SECOND) == 0 ? 0 : 4;
+}
+
+CHILD(a_rwmutex_goes_after_the_shutdown) {
+    int status = rwmutex_goes(false);
+    return status == 0 ? rwmutex_goes(true) : status;
+}
+
 TEST(after_a_shutdown_no_lot_lists_a_mutex_that_is_gone) {
     goes_well("a_mutex_goes_after_the_shutdown");
+    goes_well("a_rwmutex_goes_after_the_shutdown");
 }
