@@ -133,6 +133,26 @@ TEST(timer_claims_an_open_wait_only) {
     chanrt__wait_leave(&w.node);
 }
 
+TASK(cancels_and_waits_again, chan(int), ch, waitgroup *, wg) {
+    struct chanrt__wait wait;
+    chanrt__wait_begin(&wait, NULL, true);
+    chanrt__wait_cancel(&wait);
+    chanrt__wait_cancelled(&wait);
+    CHECK_EQ(chanrt__atom_load(&chanrt__sched_self()->a_current->a_on_cpu), 0);
+    CHECK_EQ(chan_get(ch), 7);
+    wg_done(wg);
+}
+
+TEST(whoever_cancelled_a_wait_can_be_woken_from_the_next_one) {
+    chan(int) ch = chan_make(int, 0);
+    waitgroup wg = {0};
+    wg_add(&wg, 1);
+    CHECK_EQ(go(cancels_and_waits_again, ch, &wg), 0);
+    CHECK_EQ(chan_send(ch, 7), 0);
+    wg_wait(&wg);
+    chan_free(ch);
+}
+
 TEST(cancelled_wait_cannot_be_claimed) {
     struct one w;
     struct chanrt_x_queue q = {0};
