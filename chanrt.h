@@ -1974,12 +1974,6 @@ using chanrt::chanrt_x_go_err;
 #define CHANRT_LINUX 0
 #endif
 #define CHANRT__LINUX CHANRT_LINUX
-// Whether deadlines may be reckoned by the processor's counter (>>os).
-#if CHANRT__LINUX && defined(__x86_64__) && !defined(__TINYC__)
-#define CHANRT__TICKS 1
-#else
-#define CHANRT__TICKS 0
-#endif
 // Structures and numbers of our own for signals: for Linux, and for POSIX alone where a strict mode
 // hides those of libc there.
 #if CHANRT__LINUX || (defined(__linux__) && !defined(SA_ONSTACK))
@@ -2410,10 +2404,6 @@ struct chanrt__os_thread {
     uint32_t random;      // state of the thread's generator, never 0 once used
     uint32_t back_off;    // ns it waits when a spin lock is taken, and when that last ended
     int64_t contended;
-#if CHANRT__TICKS
-    int64_t anchor, first;               // the clock when it was last read for a deadline, and
-    uint64_t anchor_ticks, first_ticks;  // first; the counter then, 0: it cannot be used
-#endif
     int reason;           // while blocked for ever: why, on what, since when (pool mutex)
     const void *object;
     int64_t since;
@@ -2519,74 +2509,10 @@ CHANRT_API int64_t chanrt_now(void) {
     return chanrt__os_clock();
 }
 
-// --- a cheaper clock for deadlines, which may be a little late and never early: the time when this
-// thread last read the system's, and what the processor's counter has gained since. Only while the
-// kernel itself keeps time by that counter: then it is constant, and the same on all processors.
-
-#if CHANRT__TICKS
-enum {
-    CHANRT__TICKS_MOST = 1 << 22,  // since the reading: 1 ms or so
-    CHANRT__TICKS_TIGHT = 1 << 14, // from before a reading to after it: 5 us or so
-    CHANRT__TICKS_SLACK = 100      // ns: the counter may be read before what stands before it
-};
-static uint32_t chanrt__os_a_ticks;     // whether the counter can be used
-static uint64_t chanrt__os_a_tick_rate; // ns a tick, times 2^32; 0: not known yet
-
-static void chanrt__os_ticks_init(void) {
-    enum { GET_TSC = 25, ALLOWED = 1 };
-    char name[4] = "";
-    int allowed = 0, kept = errno;
-    int f = open("/sys/devices/system/clocksource/clocksource0/current_clocksource",
-                 O_RDONLY | O_CLOEXEC);
-    bool tsc = f >= 0 && read(f, name, sizeof name) == sizeof name && memcmp(name, "tsc\n", 4) == 0;
-    if (f >= 0) close(f);
-    if (tsc && syscall(SYS_prctl, GET_TSC, &allowed, 0, 0, 0) == 0 && allowed == ALLOWED)
-        chanrt__atom_store(&chanrt__os_a_ticks, 1);
-    errno = kept;
-}
-
-// Reads the clock for a deadline. How fast the counter runs is known 20 ms after a thread first
-// did; whatever comes between two readings makes that, and the deadlines, later.
-CHANRT__NOINLINE static int64_t chanrt__os_anchor(struct chanrt__os_thread *self) {
-    if (!chanrt__atom_load(&chanrt__os_a_ticks)) return chanrt__os_clock();
-    uint64_t before = __builtin_ia32_rdtsc();
-    int64_t now = chanrt__os_clock();
-    uint64_t after = __builtin_ia32_rdtsc();
-    self->anchor_ticks = 0;
-    if (after - before > CHANRT__TICKS_TIGHT) return now;
-    self->anchor_ticks = before;
-    self->anchor = now;
-    int64_t known = now - self->first;
-    if (self->first_ticks == 0) {
-        self->first_ticks = after;
-        self->first = now;
-    } else if (known >= 20 * CHANRT_MILLISECOND &&
-               chanrt__atom_load(&chanrt__os_a_tick_rate) == 0) {
-        double rate = (double)known / (double)(before - self->first_ticks);
-        // A thousandth more: the kernel may correct its clock by half of that.
-        chanrt__atom_store(&chanrt__os_a_tick_rate, (uint64_t)(rate * 1.001 * 4294967296.0));
-    }
-    return now;
-}
-
-static int64_t chanrt__os_soon(void) {
-    if (CHANRT__UNLIKELY(chanrt__atom_load(&chanrt__os_fake.a_clock))) return chanrt__os_fake_now();
-    struct chanrt__os_thread *self = chanrt__os_self();
-    uint64_t rate = chanrt__atom_load(&chanrt__os_a_tick_rate);
-    if (CHANRT__UNLIKELY(rate == 0)) return chanrt__os_anchor(self);
-    uint64_t ticks = __builtin_ia32_rdtsc() - self->anchor_ticks;
-    if (ticks > CHANRT__TICKS_MOST) return chanrt__os_anchor(self);
-    return self->anchor + CHANRT__TICKS_SLACK + (int64_t)(ticks * rate >> 32);
-}
-#else
-static void chanrt__os_ticks_init(void) {}
-static int64_t chanrt__os_soon(void) { return chanrt_now(); }
-#endif
-
 // The instant ns from now, for ever if ns < 0. Saturates just short of that: a huge timeout is
 // still a timer that is armed, and keeps the deadlock detector silent.
 static int64_t chanrt__os_deadline(int64_t ns) {
-    int64_t now = chanrt__os_soon();
+    int64_t now = chanrt_now();
     if (ns < 0) return CHANRT__FOREVER;
     if (ns >= CHANRT__FOREVER - 1 - now) return CHANRT__FOREVER - 1;
     return now + ns;
@@ -7310,7 +7236,6 @@ static int chanrt__sched_start_locked(int workers, int stack_class, uint64_t see
                                       bool fake_clock) {
     if (chanrt__sched_start_drawn(seed, fake_clock)) workers = 1;
     chanrt__os_fences_init();
-    chanrt__os_ticks_init();
     chanrt__stack_init();
     chanrt__atom_store(&chanrt__pool.a_cpus, chanrt__os_cpus());
     chanrt__pool.stack_class = stack_class;

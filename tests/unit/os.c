@@ -39,18 +39,8 @@ TEST(deadlines_saturate) {
     CHECK_EQ(chanrt__os_deadline(INT64_MAX), CHANRT__FOREVER - 1);
     CHECK_EQ(chanrt__os_deadline(INT64_MAX - 2), CHANRT__FOREVER - 1);
     CHECK(chanrt__os_deadline(INT64_MAX / 2) < CHANRT__FOREVER - 1);
-}
-
-// By the clock, and once the runtime has started and 20 ms are over, by the processor's counter
-// where there is one.
-TEST(deadlines_are_never_early_and_hardly_late) {
-    const int64_t start = chanrt_now(), late = 100 * CHANRT_MICROSECOND;
-    CHECK_EQ(chanrt_start(NULL), 0);
-    for (int64_t end = start; end < start + 60 * CHANRT_MILLISECOND;) {
-        int64_t before = chanrt_now(), at = chanrt__os_deadline(1000);
-        end = chanrt_now();
-        CHECK(at >= before + 1000 && at <= end + 1000 + late);
-    }
+    int64_t before = chanrt_now(), at = chanrt__os_deadline(1000), after = chanrt_now();
+    CHECK(at >= before + 1000 && at <= after + 1000);
 }
 
 //------------------------------------------------------------------------------
