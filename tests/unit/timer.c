@@ -74,33 +74,37 @@ TEST(stop_takes_the_instant_back) {
 }
 
 // A worker in the middle of firing t: off the heap, and not done with it.
-static atomic_int firing, gone;
+static atomic_int firing, passed, gone;
 static void *fire_slowly(void *arg) {
     chan_timer *t = arg;
     chanrt__os_lock(&chanrt__pool.a_timer_lock);
     chanrt__list_remove(&chanrt__pool.timers, &t->node);
     chanrt__atom_store(&chanrt__pool.a_timer_next, CHANRT__FOREVER);
     atomic_store(&firing, 1);
+    while (!atomic_load(&passed) && !test_late()) sched_yield();
+    bool waited = !atomic_load(&passed);
     for (int i = 0; i < 100 && !atomic_load(&gone); i++) chanrt__os_nap(CHANRT_MILLISECOND / 10);
     int early = atomic_load(&gone);
     chanrt__os_unlock(&chanrt__pool.a_timer_lock);
-    return early ? arg : NULL;
+    return early || waited ? arg : NULL;
 }
 
 TEST(free_waits_for_a_timer_that_is_firing_and_not_for_a_stopped_one) {
     chan_timer *t = far_off(0), *stopped = far_off(0);
-    void *early = t;
+    void *wrong = t;
     pthread_t other;
     CHECK(timer_stop(stopped));
     atomic_store(&firing, 0);
+    atomic_store(&passed, 0);
     atomic_store(&gone, 0);
     CHECK_EQ(pthread_create(&other, NULL, fire_slowly, t), 0);
     while (!atomic_load(&firing)) sched_yield();
     timer_free(stopped);                           // the heap's lock is taken
+    atomic_store(&passed, 1);
     timer_free(t);
     atomic_store(&gone, 1);
-    pthread_join(other, &early);
-    CHECK(early == NULL);
+    pthread_join(other, &wrong);
+    CHECK(wrong == NULL);
 }
 
 TEST(earliest_deadline_is_always_known) {
