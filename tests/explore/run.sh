@@ -3,6 +3,7 @@
 # its seed. Ends with `N passed, M failed`.
 #
 #   SCENARIO=part of a name
+#   JOBS=2               scenarios at a time, each on a processor of its own
 #   PREEMPT=1000         instead of seeds: every schedule with up to two preemptions, but no more
 #                        than so many of those with two, evenly; a failure prints the list of them
 #   MUTANTS="NAME ..."   instead: each of these mistakes of tests/mutants must be found; says where
@@ -22,7 +23,18 @@ explore() {    # explore PROGRAM SCENARIO
     if [ -n "$PREEMPT" ]; then "$1" "$2" exhaust "$PREEMPT"
     else "$1" "$2" "${SEED:-1}" "${SEEDS:-100}"; fi
 }
-export -f explore
+scenario() {   # scenario PROGRAM SCENARIO: what there is to say, and a line for the count
+    local log=$1.$2.log
+    if timeout 900 bash -c 'explore "$@"' - "$1" "$2" >"$log" 2>&1; then
+        [ -z "$PREEMPT" ] || echo "$2: $(tail -n 1 "$log")"
+        echo passed >>"$1.counts"
+    else
+        printf 'scenario %s:\n%s\n' "$2" "$(tail -n 30 "$log")"
+        echo failed >>"$1.counts"
+    fi
+    rm -f "$log"
+}
+export -f explore scenario
 export PREEMPT SEED SEEDS
 
 if [ -n "$MUTANTS" ]; then
@@ -43,17 +55,12 @@ if [ -n "$MUTANTS" ]; then
     done
 else
     build "$PWD" "$out/explore" || exit 2
-    for s in $("$out/explore"); do
-        case $s in *"$SCENARIO"*) ;; *) continue ;; esac
-        if timeout 900 bash -c 'explore "$@"' - "$out/explore" "$s" >"$out/log" 2>&1; then
-            passed=$((passed + 1))
-            [ -z "$PREEMPT" ] || echo "$s: $(tail -n 1 "$out/log")"
-        else
-            failed=$((failed + 1))
-            echo "scenario $s:"
-            tail -n 30 "$out/log"
-        fi
-    done
+    : >"$out/explore.counts"
+    "$out/explore" | grep -F -- "$SCENARIO" |
+        xargs -r -n 1 -P "${JOBS:-2}" --process-slot-var=LANE \
+            bash -c 'scenario "$@"' - "$out/explore"
+    passed=$(grep -c passed "$out/explore.counts")
+    failed=$(grep -c failed "$out/explore.counts")
 fi
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ] && [ $passed -gt 0 ]

@@ -1,8 +1,8 @@
 #!/bin/bash
 # run.sh - every model searched exhaustively without an error, every seeded bug found.
 # Ends with "N passed, M failed".
-# run.sh [name]: only that model. JOBS=2: searches at a time. Needs spin and cc; scratch in a
-# temporary directory.
+# run.sh [name]: only that model. JOBS=2: searches at a time. Needs spin, and tcc or cc: most of the
+# time was compiling, and tcc is thirty times as quick. Scratch in a temporary directory.
 cd "$(dirname "$0")" || exit 1
 here=$(pwd); only=$1; passed=0; failed=0; searches=0
 command -v spin > /dev/null || {
@@ -10,6 +10,7 @@ command -v spin > /dev/null || {
     echo "0 passed, 1 failed"
     exit 1
 }
+compiler=$(command -v tcc) || compiler="${CC:-cc} -O0"
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 1' INT TERM
@@ -18,9 +19,9 @@ trap 'exit 1' INT TERM
 search() {
     dir=$1; want=$2; model=$3; shift 3
     mkdir "$dir"; cp "$here/$model.pml" "$dir/"
-    ( cd "$dir" && nice -n 10 spin -a "$@" "$model.pml" > out 2>&1 &&
-      nice -n 10 "${CC:-cc}" -O0 -w -DSAFETY -DMEMLIM=3000 -o pan pan.c >> out 2>&1 &&
-      nice -n 10 timeout 60 ./pan -n -m1000000 >> out 2>&1 )
+    ( cd "$dir" && spin -a "$@" "$model.pml" > out 2>&1 &&
+      $compiler -w -DSAFETY -DMEMLIM=3000 -o pan pan.c >> out 2>&1 &&
+      timeout 60 ./pan -n -m100000 -w20 >> out 2>&1 )
     out=$dir/out
     states=$(sed -n 's/^ *\([0-9.e+]*\) states, stored.*/\1/p' "$out")
     why=$(sed -n 's/^pan:1: \(.*\) (at depth.*/\1/p' "$out")
