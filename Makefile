@@ -96,7 +96,7 @@ fuzz:       ## libFuzzer for SECS=60, or AFL++ for AFL=60, on programs made of b
 	$(NEED) sanitizers
 	@[ -n "$(AFL)" ] || export SECS=$${SECS:-60}; AFL=$(AFL) tests/fuzz/run.sh
 
-mutants:    ## the header with one mistake at a time; NAMES= some of them, WIDE=1 all tests
+mutants:    ## the header with one mistake at a time; NAMES= or FAST=1 some, WIDE=1 all tests
 	$(NEED) cc clang
 	@tests/mutants/run.sh $(NAMES)
 
@@ -108,11 +108,13 @@ soak:       ## mixed load for SECS=600: memory, descriptors, and whether everybo
 	@tests/stress/soak.sh
 
 # What is run when: tests/tools/tier.sh says it.
-commit:     ## in 3 minutes: the tests by gcc and clang, models, 3,000 histories
+commit:     ## in 3 minutes: gcc, clang with sanitizers, 1,000 seeds a scenario, fuzz examples, models
 commit: need-test
+	$(NEED) sanitizers spin tcc cppcheck
 	@tests/tools/tier.sh commit
-merge:      ## in 30: sanitizers, both views of races, faults, mutants
+merge:      ## in 30: make test, sanitizers, 20,000 seeds a scenario, memory orders, some mutants
 merge: need-test
+	$(NEED) sanitizers relacy cppcheck
 	@tests/tools/tier.sh merge
 nightly:    ## in 8 hours: the same with all rounds, all mutants, coverage, stress, soak
 nightly: need-test

@@ -121,6 +121,26 @@ SCENARIO(a_full_buffer_keeps_the_order) {
     chan_free(ch);
 }
 
+TASK(recv_and_tell, chan(int), ch, int *, done) {
+    WANT(chan_get(ch) == 1);
+    __atomic_store_n(done, 1, __ATOMIC_RELAXED);
+}
+
+SCENARIO(a_ring_that_a_blocked_sender_fills_up_again_is_full_all_the_time) {
+    chan(int) ch = chan_make(int, 1);
+    int done = 0;
+    go(send_n, ch, 1, 2);
+    while (chanrt__atom_load_acq(&chanrt__chan_of(ch)->sendq.a_first) == NULL) sim_yield();
+    go(recv_and_tell, ch, &done);
+    for (int looks = 0; looks < 40; looks++) {
+        sim_point(false, __LINE__);
+        WANT(chan_len(ch) == 1);
+    }
+    while (!__atomic_load_n(&done, __ATOMIC_RELAXED)) sim_yield();
+    WANT(chan_get(ch) == 2);
+    chan_free(ch);
+}
+
 static void *thread_sends(void *arg) {
     WANT(chan_send((chan(int))arg, 3) == 0);
     return NULL;

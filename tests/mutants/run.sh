@@ -2,11 +2,13 @@
 # run.sh [NAME...] - puts each mistake of mutants.txt into a copy of the header, builds the programs
 # named there, and says which test noticed. Ends with `N passed, M failed`: killed, survived.
 #
+#   FAST=1       for each star and each room the first two mutants, those first whose killer is a
+#                unit program or a scenario; without optimization; 95 % killed are enough
 #   WIDE=1       a survivor also meets every other program of unit and spec, with all their rounds
 #   JOBS=2       mutants at a time
 cd "$(dirname "$0")/../.." || exit 2
 work=${B:-build}/mutants
-here=tests/mutants
+here=tests/mutants opt=-O2 enough=100
 mkdir -p "$work"
 ulimit -c 0
 export TEST_SCALE=${TEST_SCALE:-0.1}
@@ -15,6 +17,10 @@ export ASAN_OPTIONS="detect_stack_use_after_return=1"
 
 list=$(awk -f $here/apply.awk $here/mutants.txt chanrt.h 2>"$work/stale")
 cat "$work/stale"
+if [ "${FAST:-0}" = 1 ]; then
+    opt=-O0 enough=95
+    list=$(awk -f $here/fast.awk chanrt.h <(echo "$list"))
+fi
 
 # A copy of what a program is built from, so that a mutant has the header to itself.
 plant() {
@@ -45,7 +51,7 @@ build() {
     check) flags='-DCHANRT_CHECK=1' ;;
     esac
     env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -s -j1 -C "$dir" CC=$cc B="build/$flavour" \
-        OPT="-O2 -g1" WARN=-w FLAGS="$flags" "build/$flavour/$program" >"$dir/log" 2>&1 &&
+        OPT="$opt -g1" WARN=-w FLAGS="$flags" "build/$flavour/$program" >"$dir/log" 2>&1 &&
         echo "build/$flavour/$program"
 }
 
@@ -102,26 +108,38 @@ attack() {
 }
 
 # Each program must go well without a mutant; how long that takes bounds it with one.
-plant "$work/none"
-cp chanrt.h "$work/none"
-slowest=0
+sound() {
+    local dir=$work/none/$2 p=$1 started=${EPOCHREALTIME/./}
+    cp -a "$work/none/0" "$dir"
+    probe "$dir" "$p" && echo $(((${EPOCHREALTIME/./} - started) / 1000000)) >"$dir/took" ||
+        echo "FAIL  $p fails without any mutant: $(reason "$dir")"
+}
+started=$SECONDS
+rm -rf "$work"/none "$work"/report
+mkdir -p "$work/none"
+plant "$work/none/0"
+cp chanrt.h "$work/none/0"
+build "$work/none/0" impl.o >/dev/null
+build "$work/none/0" main.o >/dev/null
+[ $# -eq 0 ] || list=$(echo "$list" | grep -E "^($(IFS='|'; echo "$*"))\|")
+n=0
 for p in $(echo "$list" | cut -d '|' -f 3 | grep -v '^survives' | tr ' ' '\n' | sort -u); do
-    if [ $# -gt 0 ] && ! echo "$list" | grep -E "^($(IFS='|'; echo "$*"))\|" | grep -qw "$p"; then
-        continue
-    fi
-    started=${EPOCHREALTIME/./}
-    probe "$work/none" "$p" ||
-        { echo "FAIL  $p fails without any mutant"; reason "$work/none"
-          echo '0 passed, 1 failed'; exit 1; }
-    took=$(((${EPOCHREALTIME/./} - started) / 1000000))
-    [ $took -le $slowest ] || slowest=$took
+    while [ "$(jobs -rp | wc -l)" -ge "${JOBS:-2}" ]; do wait -n; done
+    n=$((n + 1))
+    sound "$p" $n &
 done
+wait
+slowest=$(cat "$work"/none/*/took | sort -n | tail -n 1)
+if [ "$(cat "$work"/none/*/took | wc -l)" -ne $n ]; then
+    echo '0 passed, 1 failed'
+    exit 1
+fi
+echo "$n programs without a mutant, $((SECONDS - started)) s"
 export LIMIT=$((slowest * 3 + 15))
 
 started=$SECONDS
 {
     while IFS='|' read -r name stars programs _; do
-        [ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
         while [ "$(jobs -rp | wc -l)" -ge "${JOBS:-2}" ]; do wait -n; done
         attack "$name" "$stars" "$programs" &
     done <<<"$list"
@@ -130,5 +148,9 @@ started=$SECONDS
 count() { grep -c "^$1 " "$work/report"; }
 echo "limit $LIMIT s a program, $((SECONDS - started)) s, excused: $(count excused)"
 failed=$(($(count SURVIVED) + $(count broken) + $(wc -l <"$work/stale")))
-echo "$(count killed) passed, $failed failed"
-[ "$(count killed)" -gt 0 ] && [ $failed -eq 0 ]
+killed=$(count killed)
+[ $failed -eq 0 ] || echo "killed: $((killed * 100 / (killed + failed))) %, $enough % are asked for"
+# Those that are not asked for are told, and not counted.
+[ $((killed * 100)) -lt $(((killed + failed) * enough)) ] || failed=0
+echo "$killed passed, $failed failed"
+[ "$killed" -gt 0 ] && [ $failed -eq 0 ]

@@ -112,7 +112,7 @@ struct thief {
     sync_mutex m;
     sync_cond c;
     bool signalled;
-    atomic_bool first_woke;
+    atomic_bool first_woke, thief_in;
 };
 
 PARTY(wait_honestly, struct thief, t) {
@@ -126,6 +126,7 @@ PARTY(wait_honestly, struct thief, t) {
 PARTY(wait_like_a_thief, struct thief, t) {
     CHECK_EQ(sync_mutex_lock(&t->m), 0);
     CHECK(t->signalled);
+    atomic_store(&t->thief_in, true);
     CHECK_EQ(sync_cond_wait(&t->c, &t->m), 0);
     CHECK(atomic_load(&t->first_woke));
     CHECK_EQ(sync_mutex_unlock(&t->m), 0);
@@ -147,8 +148,10 @@ TEST(who_waits_after_the_signal_cannot_steal_it) {
         int64_t end = chanrt_now() + 5000 * test_unit;
         while (!atomic_load(&t.first_woke) && chanrt_now() < end) task_sleep(CHANRT_MICROSECOND);
         CHECK(atomic_load(&t.first_woke));
-        until_blocked(1);                        // the thief, still
+        while (!atomic_load(&t.thief_in) && chanrt_now() < end) task_sleep(CHANRT_MICROSECOND);
+        CHECK_EQ(sync_mutex_lock(&t.m), 0);      // now it waits for the signal, no longer for m
         CHECK_EQ(sync_cond_signal(&t.c), 0);
+        CHECK_EQ(sync_mutex_unlock(&t.m), 0);
         crowd_join(&c);
     }
 }
