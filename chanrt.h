@@ -1223,9 +1223,13 @@ static inline int chanrt_sync_rwmutex_tryrlock(chanrt_sync_rwmutex *rw) {
 
 static inline int chanrt_sync_rwmutex_runlock(chanrt_sync_rwmutex *rw) {
     CHANRT__SYNC_HIDE(rw);
-    if (CHANRT__LIKELY(!CHANRT_DEBUG && rw != NULL) &&
-        chanrt_x_rwmutex_leave(rw, CHANRT_X_READER, chanrt_x_sync_look(&rw->a_state)))
-        return 0;
+    if (CHANRT__LIKELY(!CHANRT_DEBUG && rw != NULL)) {
+        uint32_t s = chanrt_x_sync_look(&rw->a_state);
+        if (chanrt_x_rwmutex_leave(rw, CHANRT_X_READER, s)) return 0;
+        if (s == (CHANRT_X_SHARED | CHANRT_X_READER) &&
+            chanrt_x_sync_swap(&rw->a_state, s, CHANRT_X_SHARED))
+            return 0;
+    }
     return chanrt_x_rwmutex_runlock(rw);
 }
 
@@ -10193,6 +10197,17 @@ static int chanrt__sync_rw_taken(chanrt_sync_rwmutex *rw) {
     return chanrt__sync_taken(&rw->a_state);
 }
 
+// Before the caller waits: those who were handed rw while they waited have it although they do not
+// run yet. Each who waits because of them will be handed it in turn, and every lock waits then,
+// for ever (tests/bench: rwmutex_mostly, four parks per write). Lets them on once, if what is
+// queued here is soon done. True: the caller has rw.
+static bool chanrt__sync_rw_lets_on(chanrt_sync_rwmutex *rw, bool reader) {
+    struct chanrt__worker *w = chanrt__sched_self();
+    if (w == NULL || chanrt__atom_load(&w->a_len) == 0 || chanrt__sched_worth(w)) return false;
+    chanrt_task_yield();
+    return chanrt__sync_rw_try(rw, reader);
+}
+
 static int chanrt__sync_rw_lock(chanrt_sync_rwmutex *rw, int64_t ns, bool reader) {
     struct chanrt__wait wait;
     struct chanrt__waiter node;
@@ -10201,6 +10216,7 @@ static int chanrt__sync_rw_lock(chanrt_sync_rwmutex *rw, int64_t ns, bool reader
     if (chanrt__sync_rw_try(rw, reader)) return chanrt__sync_rw_taken(rw);
     bool waits = chanrt__sync_deadline(ns, &deadline);
     if (!waits && !chanrt__sync_rw_promises(rw, reader)) return ETIMEDOUT;
+    if (waits && chanrt__sync_rw_lets_on(rw, reader)) return chanrt__sync_rw_taken(rw);
     chanrt__sync_rw_enter(rw);
     bool got = chanrt__sync_rw_try_locked(rw, reader, waits);
     if (got || !waits) {

@@ -310,6 +310,41 @@ TEST(readers_that_waited_get_in_before_the_next_writer) {
     close_scene(&s);
 }
 
+// On one worker nobody is interrupted, so after the first wait there is nothing to wait for; but
+// everybody would, for those who were handed the lock while they waited and do not run yet.
+struct convoy {
+    sync_rwmutex rw;
+    long value;
+    waitgroup done;
+};
+
+TASK(writes_once_in_a_hundred, struct convoy *, c) {
+    for (int i = 1; i <= 10000; i++) {
+        if (i % 100 == 0) {
+            CHECK_EQ(sync_rwmutex_lock(&c->rw), 0);
+            c->value++;
+            CHECK_EQ(sync_rwmutex_unlock(&c->rw), 0);
+        } else {
+            CHECK_EQ(sync_rwmutex_rlock(&c->rw), 0);
+            if (i == 50) task_yield();
+            CHECK_EQ(sync_rwmutex_runlock(&c->rw), 0);
+        }
+    }
+    CHECK_EQ(wg_done(&c->done), 0);
+}
+
+TEST(a_wait_does_not_lead_to_a_wait_for_every_lock_after_it) {
+    struct convoy c = {0};
+    chanrt_statistics before, after;
+    chanrt_stats(&before);
+    CHECK_EQ(wg_add(&c.done, 4), 0);
+    for (int i = 0; i < 4; i++) CHECK_EQ(go(writes_once_in_a_hundred, &c), 0);
+    wg_wait(&c.done);
+    chanrt_stats(&after);
+    CHECK_EQ(c.value, 400);
+    if (chanrt_workers() == 1 && !test_seeded()) CHECK(after.parks - before.parks < 100);
+}
+
 // Readers that never leave a gap do not starve a writer, nor writers a reader.
 struct crowded {
     sync_rwmutex rw;
