@@ -1,6 +1,6 @@
-# fast.awk HEADER LIST - of the lines `name|stars|programs|line`: some for each star and each room of
-# the header, two if their killer is a unit program or a scenario, which are quick and need no luck,
-# else one; with two programs each, one of those among them.
+# fast.awk HEADER LIST - of the lines `name|stars|programs|line`: some for each star and each room
+# of the header, two if their killer is a unit program or a scenario, which are quick and need no
+# luck, else one; with two programs each, one of those among them.
 
 FILENAME == ARGV[1] {
     if (/^\/\/ >>[a-z]/) { rooms++; begins[rooms] = FNR }
