@@ -6228,8 +6228,9 @@ static bool chanrt__sched_thread_block(int64_t deadline) {
             chanrt__os_sleep(&self->a_park, state, chanrt_now() + nap);
             if (chanrt__atom_load(&self->a_park) != CHANRT__NOTIFIED) chanrt__sched_check_stuck();
             nap = 100 * CHANRT_MILLISECOND;
-        } else {
-            chanrt__os_sleep(&self->a_park, state, deadline);
+        } else { // for ever: in pieces, because somebody may shut the pool down meanwhile
+            chanrt__os_sleep(&self->a_park, state, deadline != CHANRT__FOREVER
+                                                       ? deadline : chanrt_now() + CHANRT_SECOND);
         }
     }
     chanrt__atom_store(&self->a_park, CHANRT__EMPTY);

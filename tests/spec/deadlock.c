@@ -282,6 +282,23 @@ CHILD(all_threads_wait) {
     return 0;
 }
 
+static void *shut_down(void *arg) {
+    (void)arg;
+    nap(200);                // main waits by then
+    if (chanrt_shutdown(0) != 0) _exit(9);
+    return NULL;
+}
+
+TASK(does_nothing, int, n) { (void)n; }
+
+CHILD(a_thread_shuts_the_pool_down_and_exits) {
+    chan(int) ch = chan_make(int, 0);
+    go(does_nothing, 0);     // there is a pool
+    begin_thread(shut_down, NULL);
+    chan_recv(ch, NULL);
+    return 0;
+}
+
 // case 112 *35
 TEST(a_deadlock_is_noticed_after_the_last_other_thread_has_gone_or_blocked) {
     int64_t start = chanrt_now();
@@ -289,6 +306,7 @@ TEST(a_deadlock_is_noticed_after_the_last_other_thread_has_gone_or_blocked) {
     CHECK(chanrt_now() - start >= 200 * CHANRT_MILLISECOND);
     CHECK_REPORT("a_thread_that_used_the_runtime_exits", "orphan");
     CHECK_REPORT("all_threads_wait", "4 threads");
+    if (!test_seeded()) CHECK_REPORT("a_thread_shuts_the_pool_down_and_exits", "1 thread");
 }
 
 //--------------------------------------------------------------------------------------------------
