@@ -4096,6 +4096,7 @@ static struct {
     pthread_mutex_t mutex;
     uint32_t a_open, a_careful;
     int64_t a_looked;                // when somebody last looked
+    void (*a_own)(void);             // upward: takes what is for the calling thread alone
     int epoll, kick[2];              // kick: where to read, where to write
     struct chanrt__poll_ring *rings; // one per worker
     size_t bytes;
@@ -4118,6 +4119,13 @@ static void chanrt__poll_fire(const struct chanrt__poll_event *e) {
 
 static inline bool chanrt__poll_open(void) {
     return chanrt__atom_load_acq(&chanrt__poll.a_open) != 0; // [poll] its fields
+}
+
+// What the kernel keeps for one thread, no event tells another one of: each asks for its own, when
+// it looks, and before it sleeps.
+static inline void chanrt__poll_ask_own(void) {
+    void (*own)(void) = chanrt__atom_load(&chanrt__poll.a_own);
+    if (CHANRT__UNLIKELY(own != NULL)) own();
 }
 
 // Wakes the thread that blocks in chanrt__poll_look.
@@ -6792,6 +6800,7 @@ static int chanrt__sched_poll(struct chanrt__worker *w, int64_t until) {
     chanrt__atom_store(&chanrt__poll.a_looked, w->now);
     int n = chanrt__poll_look(events, until);
     for (int i = 0; i < n; i++) chanrt__poll_fire(&events[i]);
+    chanrt__poll_ask_own();
     return n;
 }
 
@@ -6801,6 +6810,7 @@ static void chanrt__sched_look_poll(struct chanrt__worker *w, int64_t slice) {
         w->look_every = slice < chanrt__poll_every ? (uint32_t)(chanrt__poll_every / slice) : 1;
     if (w->now - chanrt__atom_load(&chanrt__poll.a_looked) >= chanrt__poll_every / 2)
         chanrt__sched_poll(w, 0);
+    else chanrt__poll_ask_own();
     chanrt__poll_review(w->index, w->now);
 }
 
@@ -11084,7 +11094,7 @@ CHANRT_API int chanrt_group_wait(chanrt_task_group *g) {
 
 //------------------------------------------------------------------------------
 // >>blocking    Calls that block, on helper threads.
-//   uses    port fail atom os task det sched wait
+//   uses    port fail atom os poll task det sched wait
 //   owns    chanrt__blocking, the helpers' records
 //   lock    chanrt__blocking.mutex: queue, idle helpers; a job's a_lock, with no other
 //   laws    B1 a job is with a helper, or every helper is busy. B2 a helper that is idle sleeps
@@ -11173,6 +11183,7 @@ static void *chanrt__blocking_main(void *arg) {
     chanrt__os_self()->aside = true;
     for (struct chanrt__blocking_job *job = h->job; job != NULL; job = chanrt__blocking_next(h)) {
         chanrt__blocking_run(job);
+        chanrt__poll_ask_own();
         chanrt__det_busy(-1);
     }
     return NULL;
@@ -11661,7 +11672,8 @@ CHANRT_API int chanrt_x_io_resolve(chanrt_x_resolver *fn, int again, const char 
 //   laws    G1 the handler counts, then rings: who hears the bell empties it, then takes the
 //           counts. It calls write(2) and nothing else.
 //           G2 what every thread blocks stays pending, where the second descriptor reads it: so
-//           a signal arrives whoever is left to take it.
+//           a signal arrives whoever is left to take it. Workers block all of them, so one that a
+//           task raises is its worker's alone, who asks for it (chanrt__poll_ask_own).
 //           G3 a channel is told of its end before its memory goes: it is on the list or gone.
 //   not     signalfd alone: it needs the signal blocked in every thread, the program's too
 //   tests   unit/io.c spec/signals.c
@@ -11704,11 +11716,8 @@ static void chanrt__signal_deliver_locked(int sig, uint32_t times) {
             chanrt__chan_send(c->chan, &sig, false); // full: a slow reader loses it
 }
 
-// One of the two descriptors is readable.
-static void chanrt__signal_fire(struct chanrt__source *s, int directions) {
-    (void)directions;
-    chanrt__atom_store(&s->a_edges[0], chanrt__atom_load(&s->a_edges[0]) + 1);
-    pthread_mutex_lock(&chanrt__signals.mutex);
+// Empties one of the two descriptors.
+static void chanrt__signal_read_locked(const struct chanrt__source *s) {
     union {
         uint32_t signal; // the first field of the kernel's record of 128 bytes
         char record[128];
@@ -11716,6 +11725,21 @@ static void chanrt__signal_fire(struct chanrt__source *s, int directions) {
     while (read(s->fd, got.record, sizeof got.record) > 0)
         if (s == &chanrt__signals.blocked && got.signal <= CHANRT__SIGNAL_MOST)
             chanrt__signal_deliver_locked((int)got.signal, 1);
+}
+
+// What was raised on the calling thread, which blocks it.
+static void chanrt__signal_own(void) {
+    pthread_mutex_lock(&chanrt__signals.mutex);
+    chanrt__signal_read_locked(&chanrt__signals.blocked);
+    pthread_mutex_unlock(&chanrt__signals.mutex);
+}
+
+// One of the two is readable.
+static void chanrt__signal_fire(struct chanrt__source *s, int directions) {
+    (void)directions;
+    chanrt__atom_store(&s->a_edges[0], chanrt__atom_load(&s->a_edges[0]) + 1);
+    pthread_mutex_lock(&chanrt__signals.mutex);
+    chanrt__signal_read_locked(s);
     for (int sig = 1; sig <= CHANRT__SIGNAL_MOST; sig++) {
         if (chanrt__atom_load(&chanrt__signal_rung[sig]) == 0) continue;
         uint32_t n = chanrt__atom_swap_acqrel(&chanrt__signal_rung[sig], 0); // [rung]
@@ -11737,6 +11761,7 @@ static void chanrt__signal_close_locked(void) {
     }
     if (!CHANRT_EPOLL) close(chanrt__signal_bell);
     chanrt__atom_store(&chanrt__signal_bell, -1);
+    chanrt__atom_store(&chanrt__poll.a_own, NULL);
 }
 
 // The descriptor that reads the signals of the mask which every thread blocks.
@@ -11774,6 +11799,7 @@ static bool chanrt__signal_open_locked(void) {
         good = good && chanrt__signals.blocked.fd >= 0 &&
                chanrt__poll_arm(&chanrt__signals.blocked, CHANRT_IO_READ, -1, 0) == 0;
     if (!good) chanrt__signal_close_locked();
+    else if (CHANRT__LINUX) chanrt__atom_store(&chanrt__poll.a_own, chanrt__signal_own);
     return good;
 }
 

@@ -57,15 +57,12 @@ while IFS='|' read -r name workers rows what; do
     for row in $rows; do
         n=$(work "$row")
         for ((i = 0; i < rounds; i++)); do
-            if ((i % 2)); then
-                a=$(sample "$with" "$workers" "$row" "$n") b=$(sample "$without" "$workers" "$row" "$n")
-            else
-                b=$(sample "$without" "$workers" "$row" "$n") a=$(sample "$with" "$workers" "$row" "$n")
-            fi
-            echo "$a $b"
+            a=$(sample "$with" "$workers" "$row" "$n")
+            echo "$a $(sample "$without" "$workers" "$row" "$n")"
         done | awk '{ print $2 / $1 }' | sort -n >"$out/ratios"
         line+=$(awk -v row="$row" '{ r[NR] = $1 }
-            END { printf " `%s` %.2f (%.2f-%.2f)", row, r[int((NR + 1) / 2)], r[1], r[NR] }' "$out/ratios")
+            END { printf " `%s` %.2f (%.2f-%.2f)", row, r[int((NR + 1) / 2)], r[1], r[NR] }' \
+            "$out/ratios")
     done
     echo "| $what | $workers |$line |" | tee -a "$out/lines"
     rm -f "$without"

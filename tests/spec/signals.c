@@ -24,6 +24,26 @@ TEST(a_signal_is_a_value) {
     chan_free(c);
 }
 
+TASK(raises, int, sig) { raise(sig); }
+
+static void raise_it(void *sig) { raise(*(int *)sig); }
+
+TASK(raises_aside, int, sig) { task_blocking(raise_it, &sig); }
+
+// It is for the task's own worker, which blocks it, whoever looks at the descriptors.
+TEST(what_a_task_raises_is_received) {
+    chan_receiver(int) c = chan_signal(SIGUSR1);
+    if (!CHECK(c != NULL)) return;
+    for (int i = 0; i < test_rounds(2000); i++) {
+        int got = 0;
+        if (i % 4 == 0) go(raises_aside, SIGUSR1);
+        else go(raises, SIGUSR1);
+        if (!CHECK_EQ(chan_recv_timeout(c, &got, 10 * CHANRT_SECOND), 0)) break;
+        CHECK_EQ(got, SIGUSR1);
+    }
+    chan_free(c);
+}
+
 TASK(receives, chan_receiver(int), c, chan_sender(int), out) {
     chan_send(out, chan_get(c));
 }
