@@ -40,7 +40,7 @@ with=$(build with)
 {
     echo '# What each technique gains'
     echo
-    echo 'The time that rows take without one of them, as a ratio to the time with it: the median of'
+    echo 'The time that rows take without it, as a ratio to the time with it: the median of'
     echo "$rounds rounds and the extremes. Made by \`tests/bench/without.sh\`, which says how, from"
     echo '`without.txt`, which says what was taken away, on' \
          "$(awk -F ': ' '/^model name/ { print $2; exit }' /proc/cpuinfo), $(nproc) CPUs," \
