@@ -11705,8 +11705,8 @@ static void chanrt__signal_handler(int sig, void *info, void *context) {
     uint64_t one = 1;
     (void)info, (void)context;
     chanrt__atom_add_seq(&chanrt__signal_rung[sig], 1); // [rung] before the bell
-    if (write(chanrt__atom_load(&chanrt__signal_bell), &one, CHANRT_EPOLL ? sizeof one : 1) < 0)
-        errno = kept; // it rings already
+    int bell = chanrt__atom_load_acq(&chanrt__signal_bell); // [rung]
+    if (write(bell, &one, CHANRT_EPOLL ? sizeof one : 1) < 0) errno = kept; // it rings already
     errno = kept;
 }
 
@@ -11792,7 +11792,7 @@ static bool chanrt__signal_open_locked(void) {
     chanrt__atom_store_rel(&chanrt__signals.blocked.fire, chanrt__signal_fire); // [fire]
     chanrt__signals.blocked.fd = -1;
     if (ends[0] < 0) return false;
-    chanrt__atom_store(&chanrt__signal_bell, ends[1]);
+    chanrt__atom_store_rel(&chanrt__signal_bell, ends[1]); // [rung]
     chanrt__signals.blocked.fd = chanrt__signal_set_blocked(-1);
     bool good = chanrt__poll_arm(&chanrt__signals.bell, CHANRT_IO_READ, -1, 0) == 0;
     if (CHANRT__LINUX)
