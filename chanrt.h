@@ -1562,7 +1562,8 @@ CHANRT_API int chanrt_task_blocking(void (*fn)(void *), void *arg);
 // gets it, instead of what the signal would do. It holds 8; a reader slower than that loses
 // some. Several channels for one signal get it each. chanrt_chan_free ends that, and with the
 // last channel for a signal its earlier action is back, as it is after a shutdown.
-// A signal that every thread blocks is received as well (on Linux).
+// On Linux a signal to the process that every thread blocks is received as well, and one that a
+// task raises, or a function called by chanrt_task_blocking.
 // Returns: NULL when the signal cannot be caught (SIGKILL, SIGSTOP), or tells of a fault of the
 // program's own (SIGSEGV, SIGBUS, SIGFPE, SIGILL), or there is no memory or no descriptor.
 CHANRT_API chanrt_chan_receiver(int) chanrt_chan_signal(int sig);
@@ -4121,8 +4122,7 @@ static inline bool chanrt__poll_open(void) {
     return chanrt__atom_load_acq(&chanrt__poll.a_open) != 0; // [poll] its fields
 }
 
-// What the kernel keeps for one thread, no event tells another one of: each asks for its own, when
-// it looks, and before it sleeps.
+// What the kernel keeps for one thread, no event tells another one of: each asks for its own.
 static inline void chanrt__poll_ask_own(void) {
     void (*own)(void) = chanrt__atom_load(&chanrt__poll.a_own);
     if (CHANRT__UNLIKELY(own != NULL)) own();
@@ -5787,6 +5787,8 @@ struct chanrt__worker {
     int64_t a_expects;                // waits begun here, less ended here, that the kernel may end
     uint64_t io_run;                  // a_switches at the last call of >>io that did not wait
     uint32_t io_calls;                // those since the task was switched to
+    uint64_t asked;                   // a_switches when it last asked for its own (>>poll)
+    int64_t asked_at;
     bool robbed;                      // waited for a thief since then
     bool metered;                     // what follows is of now: no search since
     uint32_t meter_tick;              // the tick when the thread's processor time was last read
@@ -6233,12 +6235,13 @@ static bool chanrt__sched_thread_block(int64_t deadline) {
         } else if (deadline == CHANRT__FOREVER && !chanrt__atom_load(&chanrt__pool.a_running)) {
             // No worker looks whether the program's other threads have gone; so this one does, but
             // not at once: that would cost as much as the hand-over (tests/bench: foreign_two).
-            chanrt__os_sleep(&self->a_park, state, chanrt_now() + nap);
+            chanrt__os_sleep(&self->a_park, state, chanrt__os_clock() + nap);
             if (chanrt__atom_load(&self->a_park) != CHANRT__NOTIFIED) chanrt__sched_check_stuck();
             nap = 100 * CHANRT_MILLISECOND;
-        } else { // for ever: in pieces, because somebody may shut the pool down meanwhile
-            chanrt__os_sleep(&self->a_park, state, deadline != CHANRT__FOREVER
-                                                       ? deadline : chanrt_now() + CHANRT_SECOND);
+        } else if (deadline == CHANRT__FOREVER) { // meanwhile somebody may shut the pool down
+            chanrt__os_sleep(&self->a_park, state, chanrt__os_clock() + CHANRT_SECOND);
+        } else {
+            chanrt__os_sleep(&self->a_park, state, deadline);
         }
     }
     chanrt__atom_store(&self->a_park, CHANRT__EMPTY);
@@ -6794,13 +6797,21 @@ static void chanrt__sched_age(struct chanrt__worker *w) {
     chanrt__sched_leave(w);
 }
 
+// Only a task that ran since the last time can have made anything (>>signal).
+static void chanrt__sched_ask_own(struct chanrt__worker *w) {
+    if (w->asked == chanrt__atom_load(&w->a_switches)) return;
+    w->asked = chanrt__atom_load(&w->a_switches);
+    w->asked_at = w->now;
+    chanrt__poll_ask_own();
+}
+
 // Takes what the poller has, without waiting for it (0) or until the instant.
 static int chanrt__sched_poll(struct chanrt__worker *w, int64_t until) {
     struct chanrt__poll_event events[CHANRT__POLL_BATCH];
     chanrt__atom_store(&chanrt__poll.a_looked, w->now);
     int n = chanrt__poll_look(events, until);
     for (int i = 0; i < n; i++) chanrt__poll_fire(&events[i]);
-    chanrt__poll_ask_own();
+    chanrt__sched_ask_own(w);
     return n;
 }
 
@@ -6810,7 +6821,8 @@ static void chanrt__sched_look_poll(struct chanrt__worker *w, int64_t slice) {
         w->look_every = slice < chanrt__poll_every ? (uint32_t)(chanrt__poll_every / slice) : 1;
     if (w->now - chanrt__atom_load(&chanrt__poll.a_looked) >= chanrt__poll_every / 2)
         chanrt__sched_poll(w, 0);
-    else chanrt__poll_ask_own();
+    else if (w->now - w->asked_at >= chanrt__poll_every / 2)
+        chanrt__sched_ask_own(w);
     chanrt__poll_review(w->index, w->now);
 }
 
@@ -10211,10 +10223,11 @@ static int chanrt__sync_rw_taken(chanrt_sync_rwmutex *rw) {
 // Before the caller waits: those who were handed rw while they waited have it although they do not
 // run yet. Each who waits because of them will be handed it in turn, and every lock waits then,
 // for ever (tests/bench: rwmutex_mostly, four parks per write). Lets them on once, if what is
-// queued here is soon done. True: the caller has rw.
+// queued here is soon done; a seed has let on whom it wanted. True: the caller has rw.
 static bool chanrt__sync_rw_lets_on(chanrt_sync_rwmutex *rw, bool reader) {
     struct chanrt__worker *w = chanrt__sched_self();
-    if (w == NULL || chanrt__atom_load(&w->a_len) == 0 || chanrt__sched_worth(w)) return false;
+    if (w == NULL || chanrt__sched_drawn()) return false;
+    if (!chanrt__sched_has_work(w) || chanrt__sched_worth(w)) return false;
     chanrt_task_yield();
     return chanrt__sync_rw_try(rw, reader);
 }
@@ -11672,8 +11685,8 @@ CHANRT_API int chanrt_x_io_resolve(chanrt_x_resolver *fn, int again, const char 
 //   laws    G1 the handler counts, then rings: who hears the bell empties it, then takes the
 //           counts. It calls write(2) and nothing else.
 //           G2 what every thread blocks stays pending, where the second descriptor reads it: so
-//           a signal arrives whoever is left to take it. Workers block all of them, so one that a
-//           task raises is its worker's alone, who asks for it (chanrt__poll_ask_own).
+//           a signal arrives whoever is left to take it. Workers and helpers block most of them,
+//           so one that is raised there is that thread's alone, who asks (chanrt__poll_ask_own).
 //           G3 a channel is told of its end before its memory goes: it is on the list or gone.
 //   not     signalfd alone: it needs the signal blocked in every thread, the program's too
 //   tests   unit/io.c spec/signals.c
@@ -11729,9 +11742,11 @@ static void chanrt__signal_read_locked(const struct chanrt__source *s) {
 
 // What was raised on the calling thread, which blocks it.
 static void chanrt__signal_own(void) {
+    int kept = errno;
     pthread_mutex_lock(&chanrt__signals.mutex);
     chanrt__signal_read_locked(&chanrt__signals.blocked);
     pthread_mutex_unlock(&chanrt__signals.mutex);
+    errno = kept;
 }
 
 // One of the two is readable.
