@@ -2,7 +2,7 @@
 # without.sh [NAME...] - what each technique of without.txt gains: its rows with it and without,
 # ROUNDS=7 samples of each in turn, with one worker on one processor or with two. Writes
 # build/bench/GAINS.md: medians of the rounds' ratios, and their extremes.
-set -eu
+set -euo pipefail
 cd "$(dirname "$0")/../.."
 list=tests/bench/without.txt
 out=${B:-build}/bench/without
@@ -41,7 +41,8 @@ with=$(build with)
     echo '# What each technique gains'
     echo
     echo 'The time that rows take without it, as a ratio to the time with it: the median of'
-    echo "$rounds rounds and the extremes. Made by \`tests/bench/without.sh\`, which says how, from"
+    echo "$rounds rounds (N divided by $shrink) and the extremes. Made by"
+    echo '`tests/bench/without.sh`, which says how, from'
     echo '`without.txt`, which says what was taken away, on' \
          "$(awk -F ': ' '/^model name/ { print $2; exit }' /proc/cpuinfo), $(nproc) CPUs," \
          "$($cc --version | head -n 1), $(date -u +%Y-%m-%d)."
