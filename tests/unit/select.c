@@ -1,4 +1,11 @@
 // select.c - the order cases are queued in, the exactness of a default, and what is left behind.
+
+// A test may come between any two steps of the runtime on its own thread.
+static _Thread_local void (*between)(void);
+static inline void come_between(void) {
+    if (between) between();
+}
+#define CHANRT__POINT(waits) come_between()
 #include "unit.h"
 
 //------------------------------------------------------------------------------
@@ -62,6 +69,93 @@ TEST(poll_never_misses_what_is_always_somewhere) {
     pthread_join(carrier, NULL);
     chan_free(here);
     chan_free(there);
+}
+
+// The same without luck, in every way there is: what is always in one of the two is carried to the
+// other, four times, each time at some step of the look. Both can be found unready twice, each
+// while the other is not, and only the versions tell.
+enum { CARRIES = 4 };
+
+static struct {
+    bool room;              // is carried, not a value
+    bool at_there;
+    int step, done;
+    int when[CARRIES];      // the steps to carry it at, in order
+} carrier;
+
+static void carry(void) {
+    chan(int) from = carrier.at_there ? there : here, to = carrier.at_there ? here : there;
+    CHECK_EQ(carrier.room ? chan_try_recv(to, NULL) : chan_try_send(to, 1), 0);
+    CHECK_EQ(carrier.room ? chan_try_send(from, 1) : chan_try_recv(from, NULL), 0);
+    carrier.at_there = !carrier.at_there;
+}
+
+static bool is_locked(const volatile void *ch) {
+    return chanrt__atom_load(&chanrt__chan_of(ch)->a_lock) != 0;
+}
+
+static void carry_between(void) {
+    if (is_locked(here) || is_locked(there)) return;   // no other thread would get in
+    between = NULL;
+    for (; carrier.done < CARRIES && carrier.when[carrier.done] == carrier.step; carrier.done++)
+        carry();
+    carrier.step++;
+    between = carry_between;
+}
+
+static int look_and_carry(bool exact) {
+    int v = 1;
+    chan_case recvs[] = { case_recv(here, &v), case_recv(there, &v) };
+    chan_case sends[] = { case_send(here, &v), case_send(there, &v) };
+    chan_case *cases = carrier.room ? sends : recvs;
+    carrier.step = 0;
+    between = carry_between;
+    int won = exact ? chan_select_n(cases, 2, 0) : chanrt__select_poll(cases, 2, true, false);
+    between = NULL;
+    return won;
+}
+
+// Whether a look that begins with it here does not find it.
+static bool misses(bool exact) {
+    for (int k = 0; k < 2; k++) {
+        chan(int) ch = k ? there : here;
+        chan_try_recv(ch, NULL);
+        if (carrier.room == k) CHECK_EQ(chan_try_send(ch, 1), 0);
+    }
+    carrier.at_there = false;
+    carrier.done = 0;
+    return look_and_carry(exact) < 0;
+}
+
+// The next way, from { 0, 0, ... } to { last, last, ... }; false: that was it.
+static bool next_way(int last) {
+    int i = CARRIES - 1;
+    while (i >= 0 && carrier.when[i] == last) i--;
+    if (i < 0) return false;
+    for (int step = carrier.when[i] + 1; i < CARRIES; i++) carrier.when[i] = step;
+    return true;
+}
+
+TEST(select_finds_what_is_always_somewhere_whenever_it_moves) {
+    for (int room = 0; room < 2; room++) {
+        here = chan_make(int, 1);
+        there = chan_make(int, 1);
+        if (room) CHECK_EQ(chan_send(here, 1) + chan_send(there, 1), 0);
+        carrier.room = room;
+        carrier.done = CARRIES;
+        CHECK_EQ(look_and_carry(true), -1);            // nothing to find, nor to carry
+        int steps = carrier.step + 4;                  // a try at what has gone takes some more
+        long missed = 0, missed_by_one_look = 0;
+        memset(carrier.when, 0, sizeof carrier.when);
+        do {
+            missed += misses(true);
+            missed_by_one_look += misses(false);
+        } while (next_way(steps));
+        CHECK_EQ(missed, 0);
+        CHECK(missed_by_one_look > 0);                 // the carrier does get between
+        chan_free(here);
+        chan_free(there);
+    }
 }
 
 TEST(poll_of_nothing_ready_takes_nothing) {
