@@ -1000,7 +1000,7 @@ typedef struct chanrt_sync_mutex {
 } chanrt_sync_mutex;
 
 typedef struct chanrt_sync_rwmutex {
-    uint32_t a_state, a_alone;
+    uint32_t a_state, a_alone, a_had, a_bears, a_patience, x_unshared;
     struct chanrt_sync_rwmutex *x_next;
     struct chanrt_x_queue x_readers, x_writers;
 } chanrt_sync_rwmutex;
@@ -1038,6 +1038,7 @@ static inline int chanrt_sync_mutex_unlock(chanrt_sync_mutex *m);
 // for writing, alone. A writer that waits keeps new readers out; readers that wait get in when a
 // writer leaves, all of them, before the next writer. No upgrade: who has it for reading and locks
 // for writing waits for himself, and so does who locks for reading twice with a writer in between.
+// Where others come and go in no time, who comes looks on for some 0.1 ms at most before it waits.
 // Returns: as for the mutex. Order: an unlock happens before every later rlock and lock, a runlock
 // before every later lock.
 static inline int chanrt_sync_rwmutex_rlock(chanrt_sync_rwmutex *rw);
@@ -1116,6 +1117,7 @@ static inline bool chanrt_x_sync_swap(uint32_t *p, uint32_t from, uint32_t to) {
 #define CHANRT__SYNC_AGAIN(p) CHANRT__SYNC_SEEN(p)
 #define CHANRT__SYNC_SEEN(p) (*(const volatile uint32_t *)(p))
 #define CHANRT__SYNC_CLEAR(p) (*(volatile uint32_t *)(p) = 0)
+#define CHANRT__SYNC_COUNT(p) (++*(volatile uint32_t *)(p))
 #define chanrt_x_sync_look(p) CHANRT__SYNC_SEEN(p)
 #else
 static inline bool chanrt_x_sync_swap(uint32_t *p, uint32_t from, uint32_t to) {
@@ -1136,6 +1138,8 @@ static inline bool chanrt_x_sync_claim(uint32_t *p, uint32_t to) {
 #define CHANRT__SYNC_CLEAR(p)                   \
     (__atomic_store_n((p), 0, __ATOMIC_RELEASE), \
      __atomic_signal_fence(__ATOMIC_SEQ_CST))
+#define CHANRT__SYNC_COUNT(p) \
+    __atomic_store_n((p), __atomic_load_n((p), __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED)
 #endif
 
 // Hides where a pointer comes from: seeing it compared with NULL, gcc would warn of what the
@@ -1180,9 +1184,11 @@ static inline int chanrt_sync_mutex_unlock(chanrt_sync_mutex *m) {
     return CHANRT__LIKELY(chanrt_x_sync_look(quiet) != 0) ? 0 : chanrt_x_mutex_wake(m);
 }
 
-// Has rw, which nobody has shared, to itself, for reading or writing.
+// Has rw, which is not shared, to itself, for reading or writing. Counting that costs nothing here,
+// in the shadow of the locked instruction; where a_alone becomes 0 it took a tenth of the pair.
 static inline bool chanrt_x_rwmutex_alone(chanrt_sync_rwmutex *rw, uint32_t how) {
     if (!CHANRT__LIKELY(chanrt_x_sync_claim(&rw->a_alone, how))) return false;
+    CHANRT__SYNC_COUNT(&rw->a_had);
     if (CHANRT__LIKELY(CHANRT__SYNC_AGAIN(&rw->a_state) == 0)) return true;
     chanrt_x_rwmutex_back(rw); // somebody is just about to share it
     return false;
@@ -1227,6 +1233,7 @@ static inline int chanrt_sync_rwmutex_runlock(chanrt_sync_rwmutex *rw) {
         uint32_t s = chanrt_x_sync_look(&rw->a_state);
         if (chanrt_x_rwmutex_leave(rw, CHANRT_X_READER, s)) return 0;
         if (s == (CHANRT_X_SHARED | CHANRT_X_READER) &&
+            chanrt_x_sync_look(&rw->a_bears) != 0 &&
             chanrt_x_sync_swap(&rw->a_state, s, CHANRT_X_SHARED))
             return 0;
     }
@@ -1262,6 +1269,7 @@ static inline int chanrt_sync_rwmutex_unlock(chanrt_sync_rwmutex *rw) {
         uint32_t s = chanrt_x_sync_look(&rw->a_state);
         if (chanrt_x_rwmutex_leave(rw, CHANRT_X_LOCKED, s)) return 0;
         if (s == (CHANRT_X_SHARED | CHANRT_X_LOCKED) &&
+            chanrt_x_sync_look(&rw->a_bears) != 0 &&
             chanrt_x_sync_swap(&rw->a_state, s, CHANRT_X_SHARED))
             return 0;
     }
@@ -2272,7 +2280,7 @@ static void chanrt__fail_deadlock(void) {
 //------------------------------------------------------------------------------
 
 // A test build comes between any two steps that others can see by defining CHANRT__POINT; waits:
-// the caller can do nothing but look again (tests/explore).
+// the caller can do nothing but look again (tests/explore, tests/unit/between.h).
 #ifndef CHANRT__POINT
 #define CHANRT__POINT(waits) ((void)0)
 #endif
@@ -9723,20 +9731,26 @@ CHANRT_API int chanrt_x_wg_undo(const chanrt_x_how *how, int err) {
 //           tried in vain for a millisecond, and the mutex goes from hand to hand, LOCKED.
 //           L3 a rwmutex or semaphore that is QUEUED changes only under its lot's lock.
 //           L4 a rwmutex read, or free: no reader waits unless a writer waits before it.
-//           L5 until two have wanted a rwmutex at a time, whoever has it has a_alone, READER or
-//           LOCKED; from then on, SHARED, a_state counts everybody. Who takes a_alone looks at
+//           L5 a rwmutex that is not SHARED has one party at a time, in a_alone, READER or LOCKED;
+//           one that is SHARED counts everybody in a_state. Who takes a_alone looks at
 //           a_state after that, and gives it back if it is not 0; who shares says so there, makes
 //           every thread execute a fence, and then counts whom it sees in a_alone, ALONE. So who
 //           has it may leave with a plain store of 0. ALONE: one of those counted may do so. He
 //           finds the lot unquiet if it lists the rwmutex, which it does while somebody waits as
 //           well; else he stays counted until somebody finds a_alone 0 (model/rwmutex.pml). [alone]
+//           L6 a_alone is stored 0 by who took it, or for him by the last one counted: SHARED and
+//           not ALONE, it is 0, but for those who took it too late and are about to give it back.
+//           So who is in, the only one, may leave a SHARED rwmutex with a_state 0, under the lot's
+//           lock. He does where sharing is dear, so many having failed to change the word as
+//           a_bears says: twice as many each time that it was of no use. x_unshared tells those
+//           who were about to share it: their fence was before.
 //   not     releasing a mutex with a locked instruction as well: 11.8 ns the pair instead of
 //           5.6 (EPYC), for a heavy fence of 0.2 to 0.4 us when a quiet lot is woken up;
 //           waiters found by address alone, like a futex's: a queue of 100,000 would be searched
 //           by every neighbour in its lot; counting a rwmutex's readers per worker: a stray
-//           runlock could not be told any more; a rwmutex that becomes unshared again: it would
-//           cost a fence each time its readers overlap; an only reader who marks his worker while
-//           he leaves: who joins him has to look at all workers, and wait for who is marked
+//           runlock could not be told any more; an only reader who marks his worker while he
+//           leaves: who joins him has to look at all workers, and wait for who is marked;
+//           standing aside before a mutex: no gain, its unlocks are slow while somebody waits
 //   tests   unit/sync.c spec/mutex.c spec/rwmutex.c spec/once.c spec/cond.c spec/sem.c
 //           stress/locks.c model/mutex.pml model/rwmutex.pml model/cond.pml
 //
@@ -9749,6 +9763,11 @@ enum { CHANRT__SYNC_WOKEN = 2, CHANRT__SYNC_HANDOFF = 4 };
 enum {
     CHANRT__SYNC_SPINS = 4,          // looks at a locked mutex before waiting, with more than one
     CHANRT__SYNC_PAUSES = 30,        // worker; pauses between two
+    CHANRT__SYNC_GLANCE = 24,        // pauses, to see who has a rwmutex to himself:
+    CHANRT__SYNC_QUICK = 16,         // so many come and go meanwhile: they are quick
+    CHANRT__SYNC_ASIDE = 240,        // pauses to stand aside then (8 us on an EPYC)
+    CHANRT__SYNC_TURNS = 8,          // times to do so before sharing it all the same
+    CHANRT__SYNC_PATIENCE = 4,       // failed changes of its word until it is unshared, then more
     CHANRT__SYNC_QUIET_AFTER = 1024  // unlocks of a lot in which nobody waits until it is quiet
 };
 static const int64_t chanrt__sync_starved = 1000000; // ns a mutex may be overtaken
@@ -10074,15 +10093,28 @@ static struct chanrt__waiter *chanrt__sync_rw_pass_locked(chanrt_sync_rwmutex *r
     return first;
 }
 
+// The last one counted leaves, and sees the word be s: nobody will leave through a_alone any more.
+// Frees it, once nobody can come in beside him (L6). False: the word has changed.
+static bool chanrt__sync_rw_free_locked(chanrt_sync_rwmutex *rw, uint32_t s) {
+    if (!(s & (CHANRT_X_LOCKED | CHANRT_X_QUEUED))) {
+        chanrt__atom_cas_acqrel(&rw->a_state, s, s | CHANRT_X_QUEUED); // [rwmutex]
+        return false;
+    }
+    chanrt__atom_store_rel(&rw->a_alone, 0); // [alone]
+    return true;
+}
+
 // One party less. Not ALONE any more, but if readers are left and it stays so. Returns whom to make
 // ready.
 static struct chanrt__waiter *chanrt__sync_rw_drop_locked(chanrt_sync_rwmutex *rw, bool alone) {
     for (;;) {
         uint32_t s = chanrt__atom_load(&rw->a_state), t = s - CHANRT_X_READER;
+        bool last = (s & CHANRT_X_LOCKED) || t < CHANRT_X_READER;
+        bool owner = last && alone && (s & CHANRT_X_ALONE);
+        if (owner && !chanrt__sync_rw_free_locked(rw, s)) continue;
         if (s & CHANRT_X_LOCKED) return chanrt__sync_rw_pass_locked(rw, 0, true);
-        if ((s & CHANRT_X_QUEUED) && t < CHANRT_X_READER)
-            return chanrt__sync_rw_pass_locked(rw, 0, false);
-        if (!alone || t < CHANRT_X_READER) t &= ~(uint32_t)CHANRT_X_ALONE;
+        if (last && (s & CHANRT_X_QUEUED)) return chanrt__sync_rw_pass_locked(rw, 0, false);
+        if (!alone) t &= ~(uint32_t)CHANRT_X_ALONE;
         if (s & CHANRT_X_QUEUED)
             chanrt__sync_rw_put_locked(rw, (t & ~(uint32_t)CHANRT_X_QUEUED) |
                                            chanrt__sync_rw_queued_locked(rw));
@@ -10132,22 +10164,55 @@ static bool chanrt__sync_rw_alone(chanrt_sync_rwmutex *rw, uint32_t how) {
     if (chanrt__atom_load(&rw->a_state) != 0 ||
         !chanrt__atom_cas_seq(&rw->a_alone, 0, how)) // [alone] before the look
         return false;
+    chanrt__atom_store(&rw->a_had, chanrt__atom_load(&rw->a_had) + 1);
     if (chanrt__atom_load_seq(&rw->a_state) == 0) return true; // [alone]
     chanrt_x_rwmutex_back(rw);
     return false;
 }
 
+// The caller has a shared rw, which others kept him from having by what is inlined.
+static void chanrt__sync_rw_met(chanrt_sync_rwmutex *rw) {
+    uint32_t bears = chanrt__atom_load(&rw->a_bears);
+    if (bears == 0 || CHANRT_DEBUG || chanrt__sched_drawn()) return; // nothing is inlined there
+    chanrt__atom_store(&rw->a_bears, bears - 1);
+}
+
 // Takes rw if it may be had now, without the lot's lock.
 static bool chanrt__sync_rw_try(chanrt_sync_rwmutex *rw, bool reader) {
-    if (chanrt__sync_rw_alone(rw, reader ? CHANRT_X_READER : CHANRT_X_LOCKED)) return true;
     for (;;) {
+        if (chanrt__sync_rw_alone(rw, reader ? CHANRT_X_READER : CHANRT_X_LOCKED)) return true;
         uint32_t s = chanrt__atom_load(&rw->a_state);
         uint32_t t = reader ? s + CHANRT_X_READER : s | CHANRT_X_LOCKED;
         if (reader ? (s & (CHANRT_X_LOCKED | CHANRT_X_QUEUED | CHANRT_X_SHARED)) != CHANRT_X_SHARED
                    : s != CHANRT_X_SHARED)
             return false;
-        if (chanrt__atom_cas_acqrel(&rw->a_state, s, t)) return true; // [rwmutex]
+        if (!chanrt__atom_cas_acqrel(&rw->a_state, s, t)) continue; // [rwmutex]
+        chanrt__sync_rw_met(rw);
+        return true;
     }
+}
+
+static void chanrt__sync_pause(uint32_t n) {
+    while (n-- > 0) chanrt__atom_pause();
+}
+
+// Before rw, which somebody else has to himself, is shared. Where they come and go in no time that
+// would slow down all of them: a line that two processors write is dearer than what they do. So
+// who comes stands aside for a while, and then has it to himself. (Where a pause is a cycle or two
+// nobody is so quick.) True: the caller has rw.
+static bool chanrt__sync_rw_turn(chanrt_sync_rwmutex *rw, bool reader) {
+    if (!chanrt__sync_may_spin() || chanrt__sched_drawn()) return false;
+    for (int i = 0; i < CHANRT__SYNC_TURNS && chanrt__atom_load(&rw->a_state) == 0; i++) {
+        uint32_t had = chanrt__atom_load(&rw->a_had);
+        chanrt__sync_pause(CHANRT__SYNC_GLANCE);
+        if (chanrt__atom_load(&rw->a_had) - had < CHANRT__SYNC_QUICK)
+            return chanrt__sync_rw_try(rw, reader);
+        chanrt__sync_pause(CHANRT__SYNC_ASIDE);
+        if (!chanrt__sync_rw_try(rw, reader)) continue;
+        chanrt__atom_store(&rw->a_patience, 0); // it was right to unshare it
+        return true;
+    }
+    return false;
 }
 
 // Under the lot's lock, and rw is shared. queue: if it may not be had, the word says that the
@@ -10168,35 +10233,45 @@ static bool chanrt__sync_rw_try_locked(chanrt_sync_rwmutex *rw, bool reader, boo
     }
 }
 
-// Takes the lot's lock, with rw shared, and nobody counted who has left.
-static void chanrt__sync_rw_enter(chanrt_sync_rwmutex *rw) {
-    uint32_t *lock = chanrt__sync_lock_of(rw);
-    chanrt__os_lock(lock);
-    uint32_t s = chanrt__atom_load(&rw->a_state);
-    if ((s & (CHANRT_X_SHARED | CHANRT_X_ALONE)) == CHANRT_X_SHARED) return;
+// Under the lot's lock, which it lets go of in between: makes rw shared. If others did so meanwhile
+// and it was unshared again it is not, and is to be tried again.
+static void chanrt__sync_rw_share_locked(chanrt_sync_rwmutex *rw) {
+    uint32_t s = chanrt__atom_load(&rw->a_state), before = rw->x_unshared;
     if (s == 0) chanrt__atom_store(&rw->a_state, CHANRT_X_QUEUED); // from the fence on no a_alone
     chanrt__sync_rouse_locked(rw, !(s & CHANRT_X_SHARED));
-    if (!(chanrt__atom_load(&rw->a_state) & CHANRT_X_SHARED)) {
-        uint32_t has = chanrt__atom_load_acq(&rw->a_alone); // [alone]
-        if (has != 0) has |= CHANRT_X_ALONE;
-        chanrt__sync_rw_vouch(rw);
-        chanrt__atom_store_rel(&rw->a_state, CHANRT_X_SHARED | has); // [rwmutex]
-    }
-    struct chanrt__waiter *in = chanrt__sync_rw_settle_locked(rw);
-    if (in == NULL) return;
-    chanrt__os_unlock(lock);
-    chanrt__sync_finish_all(in);
-    chanrt__os_lock(lock);
+    if ((chanrt__atom_load(&rw->a_state) & CHANRT_X_SHARED) || rw->x_unshared != before) return;
+    uint32_t has = chanrt__atom_load_acq(&rw->a_alone); // [alone]
+    if (has != 0) has |= CHANRT_X_ALONE;
+    uint32_t patience = chanrt__atom_load(&rw->a_patience) * 2 + CHANRT__SYNC_PATIENCE;
+    chanrt__atom_store(&rw->a_bears, patience);
+    if (patience < UINT32_MAX / 4) chanrt__atom_store(&rw->a_patience, patience);
+    chanrt__sync_rw_vouch(rw);
+    chanrt__atom_store_rel(&rw->a_state, CHANRT_X_SHARED | has); // [rwmutex]
 }
 
-// A waiter whose time is up leaves. The last writer to go lets the readers behind it in.
+// Takes the lot's lock, with rw shared, and nobody counted who has left.
+static void chanrt__sync_rw_enter(chanrt_sync_rwmutex *rw) {
+    const uint32_t seen = CHANRT_X_SHARED | CHANRT_X_ALONE;
+    for (;;) {
+        chanrt__os_lock(chanrt__sync_lock_of(rw));
+        if ((chanrt__atom_load(&rw->a_state) & seen) == CHANRT_X_SHARED) return;
+        chanrt__sync_rw_share_locked(rw);
+        struct chanrt__waiter *in = chanrt__sync_rw_settle_locked(rw);
+        if (in == NULL && (chanrt__atom_load(&rw->a_state) & CHANRT_X_SHARED)) return;
+        chanrt__os_unlock(chanrt__sync_lock_of(rw));
+        chanrt__sync_finish_all(in);
+    }
+}
+
+// A waiter whose time is up leaves. The last writer to go lets the readers behind it in. If others
+// have taken the waiter out of the queue, rw may be unshared by now, or about to be shared again.
 static void chanrt__sync_rw_leave(chanrt_sync_rwmutex *rw, struct chanrt__waiter *node) {
     struct chanrt__waiter *in = NULL;
     uint32_t *lock = chanrt__sync_lock_of(rw);
     chanrt__os_lock(lock);
     chanrt__wait_leave(node);
     uint32_t s = chanrt__atom_load(&rw->a_state), held = s & ~(uint32_t)CHANRT_X_QUEUED;
-    if (s & CHANRT_X_QUEUED) {
+    if ((s & CHANRT_X_QUEUED) && (s & CHANRT_X_SHARED)) {
         if (!(s & CHANRT_X_LOCKED) && rw->x_writers.a_first == NULL)
             in = chanrt__sync_rw_pass_locked(rw, held & ~(uint32_t)CHANRT_X_SHARED, true);
         else
@@ -10240,7 +10315,8 @@ static int chanrt__sync_rw_lock(chanrt_sync_rwmutex *rw, int64_t ns, bool reader
     if (chanrt__sync_rw_try(rw, reader)) return chanrt__sync_rw_taken(rw);
     bool waits = chanrt__sync_deadline(ns, &deadline);
     if (!waits && !chanrt__sync_rw_promises(rw, reader)) return ETIMEDOUT;
-    if (waits && chanrt__sync_rw_lets_on(rw, reader)) return chanrt__sync_rw_taken(rw);
+    if (waits && (chanrt__sync_rw_turn(rw, reader) || chanrt__sync_rw_lets_on(rw, reader)))
+        return chanrt__sync_rw_taken(rw);
     chanrt__sync_rw_enter(rw);
     bool got = chanrt__sync_rw_try_locked(rw, reader, waits);
     if (got || !waits) {
@@ -10284,6 +10360,23 @@ static bool chanrt__sync_rw_drop_reader(chanrt_sync_rwmutex *rw) {
     }
 }
 
+// Leaves rw as the only one, and as it was before it was shared, if that has become dear (L6).
+// Beside a reader may be counted one who has left plainly, for whom nobody has looked.
+static bool chanrt__sync_rw_unshare(chanrt_sync_rwmutex *rw, uint32_t how) {
+    const uint32_t only = CHANRT_X_SHARED | how;
+    uint32_t s = chanrt__atom_load(&rw->a_state);
+    bool left = s == (only | CHANRT_X_ALONE) + CHANRT_X_READER &&
+                chanrt__atom_load(&rw->a_alone) == 0;
+    if (chanrt__atom_load(&rw->a_bears) != 0 || (s != only && !left)) return false;
+    uint32_t *lock = chanrt__sync_lock_of(rw);
+    chanrt__os_lock(lock);
+    chanrt__sync_rw_settle_locked(rw); // nobody goes on: the caller is in
+    rw->x_unshared++;
+    bool done = chanrt__atom_cas_acqrel(&rw->a_state, only, 0); // [rwmutex]
+    chanrt__os_unlock(lock);
+    return done;
+}
+
 // A reader or writer leaves, by the lot's lock. Returns 0, or EINVAL: nobody has it so.
 static int chanrt__sync_rw_unlock_locked(chanrt_sync_rwmutex *rw, uint32_t how,
                                          struct chanrt__waiter **in) {
@@ -10307,6 +10400,7 @@ static int chanrt__sync_rw_unlock(chanrt_sync_rwmutex *rw, uint32_t how) {
     CHANRT__IF_DEBUG(chanrt__held_drop(rw, how == CHANRT_X_READER);)
     chanrt__atom_grant(&rw->a_alone);
     chanrt__atom_grant(&rw->a_state);
+    if (chanrt__sync_rw_unshare(rw, how)) return 0;
     if (how == CHANRT_X_READER && chanrt__sync_rw_drop_reader(rw)) return 0;
     uint32_t *lock = chanrt__sync_lock_of(rw);
     chanrt__os_lock(lock);

@@ -619,6 +619,48 @@ SCENARIO(a_writer_leaves_while_others_come) {
     WANT(chanrt_sync_rwmutex_trylock(&rw) == 0);
 }
 
+// Whoever is in, nobody beside him, leaves it as if it had never been shared, whatever the others
+// are about to do.
+static void leave_unshared(chanrt_sync_rwmutex *rw, uint32_t how) {
+    chanrt__atom_store_rel(&rw->a_bears, 0);
+    leave_rwmutex(rw, how);
+}
+
+TASK(reads_twice, struct late *, l) {
+    for (int i = 0; i < 2; i++) {
+        WANT(chanrt_x_rwmutex_rlock(&l->rw, -1) == 0);
+        WANT(__atomic_load_n(&l->inside, __ATOMIC_SEQ_CST) == 0);
+        leave_unshared(&l->rw, CHANRT_X_READER);
+    }
+}
+
+static void *reads_beside(void *arg) {
+    struct late *l = arg;
+    WANT(chanrt_x_rwmutex_rlock(&l->rw, -1) == 0);
+    WANT(__atomic_load_n(&l->inside, __ATOMIC_SEQ_CST) == 0);
+    leave_unshared(&l->rw, CHANRT_X_READER);
+    return NULL;
+}
+
+SCENARIO(a_rwmutex_is_unshared_while_others_come) {
+    struct late l = {0};
+    waitgroup wg = {0};
+    pthread_t reader;
+    trust_lot(&l.rw);
+    WANT(pthread_create(&reader, NULL, reads_beside, &l) == 0);
+    wg_go(&wg, reads_twice, &l);
+    WANT(chanrt_x_rwmutex_lock(&l.rw, -1) == 0);
+    WANT(__atomic_exchange_n(&l.inside, 1, __ATOMIC_SEQ_CST) == 0);
+    sim_point(false, 0);
+    __atomic_store_n(&l.inside, 0, __ATOMIC_SEQ_CST);
+    leave_unshared(&l.rw, CHANRT_X_LOCKED);
+    wg_wait(&wg);
+    WANT(pthread_join(reader, NULL) == 0);
+    WANT(chanrt_sync_rwmutex_trylock(&l.rw) == 0);
+    WANT(chanrt_sync_rwmutex_unlock(&l.rw) == 0);
+    WANT(chanrt_sync_rwmutex_tryrlock(&l.rw) == 0);
+}
+
 //--------------------------------------------------------------------------------------------------
 // Contexts and groups.
 

@@ -173,11 +173,17 @@ done
 
 check ok  rwmutex
 check ok  rwmutex -DTRY=0
-check ok  rwmutex -DNR=1 -DNWR=2
+check ok  rwmutex -DUNSHARES=1 -DROUNDS=1
+check ok  rwmutex -DUNSHARES=1 -DROUNDS=1 -DTRY=0
+check ok  rwmutex -DUNSHARES=1 -DNR=1 -DNWR=2 -DTIMED=1
 check bug rwmutex -DTRY=0 -DBUG_NOBACK
 for bug in NOFENCE FENCEFIRST NOAGAIN LOOKFIRST NOPOST POSTFIRST UNCOUNTED UNLISTED QUIETBUSY \
-           BLIND STALE FAST NOSETTLE; do
+           BLIND STALE FAST NOSETTLE OPEN; do
     check bug rwmutex -DBUG_$bug
+done
+check bug rwmutex -DUNSHARES=1 -DNR=1 -DNWR=2 -DTIMED=1 -DBUG_LEAVEBLIND
+for bug in LEFTOVER WIPE OLDFENCE UNSHAREAL UNSHAREQ; do
+    check bug rwmutex -DUNSHARES=1 -DROUNDS=1 -DBUG_$bug
 done
 
 check ok  cond

@@ -1204,9 +1204,10 @@ struct rwmutex : rl::test_suite<rwmutex, 3> {
 };
 
 // --- who has a rwmutex to himself leaves with a plain store: sync_rw_alone, x_rwmutex_back,
-// sync_rw_enter, _settle_locked, _drop_locked [alone] [rwmutex]. Thread 0 has written and leaves; 1
-// reads if it can have it alone; 2 shares it, and writes once nobody is counted. With membarrier:
-// accesses that are seq_cst beside a fence that is, as without it, are not simulated.
+// sync_rw_share_locked, _settle_locked, _free_locked, _unlock_locked, _unshare [alone] [rwmutex].
+// Thread 0 has written and leaves; 1 reads if it can have it alone; 2 shares it, writes once nobody
+// is counted, and leaves it as it was. With membarrier: accesses that are seq_cst beside a fence
+// that is, as without it, are not simulated.
 struct alone : rl::test_suite<alone, 3> {
     enum { SHARED_ = 8, ALONE = 16 };
     spin lot;
@@ -1225,33 +1226,47 @@ struct alone : rl::test_suite<alone, 3> {
         lot.unlock();
         heavy_fence<3, true>();
         lot.lock();
-        unsigned in = LOAD_ACQ(has, "alone|chanrt__sync_rw_enter");
-        STORE_REL(state, SHARED_ | (in ? in | ALONE : 0), "rwmutex|chanrt__sync_rw_enter");
+        unsigned in = LOAD_ACQ(has, "alone|chanrt__sync_rw_share_locked");
+        STORE_REL(state, SHARED_ | (in ? in | ALONE : 0), "rwmutex|chanrt__sync_rw_share_locked");
     }
     void settle() {
         unsigned s = LOAD(state);
         if (!(s & ALONE) || LOAD_ACQ(has, "alone|chanrt__sync_rw_settle_locked") != 0) return;
         CAS(state, s, SHARED_, "rwmutex|chanrt__sync_rw_drop_locked");
     }
+    void leave() {
+        lot.lock();
+        if (!(LOAD(state) & SHARED_)) {
+            STORE_REL(has, 0, "alone|chanrt__sync_rw_unlock_locked");
+        } else {
+            STORE_REL(has, 0, "alone|chanrt__sync_rw_free_locked");
+            STORE_REL(state, SHARED_, "rwmutex|chanrt__sync_rw_put_locked");
+        }
+        lot.unlock();
+    }
     void thread(unsigned me) {
         if (me == 0) {
             data($) = 1;
-            has($).store(0, rl::mo_release); // inlined
+            if (LOAD(state) == 0) has($).store(0, rl::mo_release); // inlined
+            else leave();
         } else if (me == 1) {
+            for (unsigned i = rl::rand(20); i > 0; i--) pause_();
             for (int tries = 0; tries < 3; tries++, pause_())
                 if (take(READER)) {
-                    RL_ASSERT(data($) == 1);
+                    RL_ASSERT(data($) >= 1);
                     has($).store(0, rl::mo_release);
                     return;
                 }
         } else {
             enter();
-            for (int tries = 0; tries < 4; tries++, pause_()) {
+            for (int tries = 0; tries < 6; tries++, pause_()) {
                 settle();
                 if (CAS(state, SHARED_, SHARED_ | LOCKED_, "rwmutex|chanrt__sync_rw_try_locked")) {
                     data($) = 2;
+                    CAS(state, SHARED_ | LOCKED_, 0, "rwmutex|chanrt__sync_rw_unshare");
                     break;
                 }
+                lot.unlock(), pause_(), lot.lock();
             }
             lot.unlock();
         }

@@ -1,11 +1,5 @@
 // select.c - the order cases are queued in, the exactness of a default, and what is left behind.
-
-// A test may come between any two steps of the runtime on its own thread.
-static _Thread_local void (*between)(void);
-static inline void come_between(void) {
-    if (between) between();
-}
-#define CHANRT__POINT(waits) come_between()
+#include "between.h"
 #include "unit.h"
 
 //------------------------------------------------------------------------------
@@ -96,11 +90,9 @@ static bool is_locked(const volatile void *ch) {
 
 static void carry_between(void) {
     if (is_locked(here) || is_locked(there)) return;   // no other thread would get in
-    between = NULL;
     for (; carrier.done < CARRIES && carrier.when[carrier.done] == carrier.step; carrier.done++)
         carry();
     carrier.step++;
-    between = carry_between;
 }
 
 static int look_and_carry(bool exact) {
