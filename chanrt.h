@@ -1190,7 +1190,7 @@ static inline bool chanrt_x_rwmutex_alone(chanrt_sync_rwmutex *rw, uint32_t how)
     if (!CHANRT__LIKELY(chanrt_x_sync_claim(&rw->a_alone, how))) return false;
     CHANRT__SYNC_COUNT(&rw->a_had);
     if (CHANRT__LIKELY(CHANRT__SYNC_AGAIN(&rw->a_state) == 0)) return true;
-    chanrt_x_rwmutex_back(rw); // somebody is just about to share it
+    chanrt_x_rwmutex_back(rw); // it was shared, or about to be
     return false;
 }
 
@@ -10363,14 +10363,13 @@ static bool chanrt__sync_rw_drop_reader(chanrt_sync_rwmutex *rw) {
 // Leaves rw as the only one, and as it was before it was shared, if that has become dear (L6).
 // Beside a reader may be counted one who has left plainly, for whom nobody has looked.
 static bool chanrt__sync_rw_unshare(chanrt_sync_rwmutex *rw, uint32_t how) {
-    const uint32_t only = CHANRT_X_SHARED | how;
+    const uint32_t only = CHANRT_X_SHARED | how, two = (only | CHANRT_X_ALONE) + CHANRT_X_READER;
     uint32_t s = chanrt__atom_load(&rw->a_state);
-    bool left = s == (only | CHANRT_X_ALONE) + CHANRT_X_READER &&
-                chanrt__atom_load(&rw->a_alone) == 0;
+    bool left = s == two && chanrt__atom_load(&rw->a_alone) == 0;
     if (chanrt__atom_load(&rw->a_bears) != 0 || (s != only && !left)) return false;
     uint32_t *lock = chanrt__sync_lock_of(rw);
     chanrt__os_lock(lock);
-    chanrt__sync_rw_settle_locked(rw); // nobody goes on: the caller is in
+    if (chanrt__atom_load(&rw->a_state) == two) chanrt__sync_rw_settle_locked(rw); // nobody waits
     rw->x_unshared++;
     bool done = chanrt__atom_cas_acqrel(&rw->a_state, only, 0); // [rwmutex]
     chanrt__os_unlock(lock);

@@ -87,6 +87,43 @@ TEST(a_rwmutex_is_unshared_beside_one_who_has_left) {
     CHECK_EQ(sync_rwmutex_unlock(&rw), 0);
 }
 
+TASK(writes, sync_rwmutex *, lock) {
+    CHECK_EQ(sync_rwmutex_lock(lock), 0);
+    CHECK_EQ(sync_rwmutex_unlock(lock), 0);
+}
+
+static uint32_t word_by_then;
+
+static void come_to_wait(void) {
+    if (steps++ > 0) return;
+    rw.a_state = word_by_then;
+    rw.a_alone = 0;
+}
+
+// A second unlock of the same lock, which sees that one before: by the time it has the lot's lock
+// others have left plainly, and wait.
+TEST(a_second_unlock_loses_nobody_who_waits) {
+    begin();
+    waitgroup wg = {0};
+    const uint32_t waits = CHANRT_X_SHARED | CHANRT_X_LOCKED | CHANRT_X_ALONE | CHANRT_X_QUEUED;
+    CHECK_EQ(sync_rwmutex_lock(&rw), 0);
+    CHECK_EQ(wg_go(&wg, writes, &rw), 0);
+    while (chanrt__atom_load(&rw.a_state) != waits) sched_yield();
+    word_by_then = rw.a_state;
+    chanrt__os_lock(chanrt__sync_lock_of(&rw)); // who waits is queued by now
+    rw.a_state = CHANRT_X_SHARED | CHANRT_X_LOCKED;
+    rw.a_bears = 0;
+    chanrt__os_unlock(chanrt__sync_lock_of(&rw));
+    between = come_to_wait;
+    CHECK(!chanrt__sync_rw_unshare(&rw, CHANRT_X_LOCKED));
+    between = NULL;
+    CHECK_EQ(rw.a_state, waits);
+    rw.a_bears = 1;
+    chanrt_x_rwmutex_left(&rw);
+    wg_wait(&wg);
+    CHECK_EQ(rw.a_state, CHANRT_X_SHARED);
+}
+
 TEST(a_rwmutex_that_is_shared_again_bears_more) {
     begin();
     uint32_t before = 0;
