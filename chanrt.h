@@ -9751,8 +9751,8 @@ CHANRT_API int chanrt_x_wg_undo(const chanrt_x_how *how, int err) {
 //           runlock could not be told any more; an only reader who marks his worker while he
 //           leaves: who joins him has to look at all workers, and wait for who is marked;
 //           standing aside before a mutex: no gain, its unlocks are slow while somebody waits
-//   tests   unit/sync.c spec/mutex.c spec/rwmutex.c spec/once.c spec/cond.c spec/sem.c
-//           stress/locks.c model/mutex.pml model/rwmutex.pml model/cond.pml
+//   tests   unit/sync.c unit/rwmutex.c spec/mutex.c spec/rwmutex.c spec/once.c spec/cond.c
+//           spec/sem.c stress/locks.c model/mutex.pml model/rwmutex.pml model/cond.pml
 //
 //   mutex:   0 --lock--> LOCKED --unlock, nobody waits--> 0
 //                          \--unlock, one is woken--> WOKEN --by him or who overtakes--> LOCKED
@@ -9861,10 +9861,14 @@ static inline bool chanrt__sync_may_spin(void) {
            (chanrt__sched_self() == NULL || chanrt__pool.count > 1);
 }
 
+static void chanrt__sync_pause(uint32_t n) {
+    while (n-- > 0) chanrt__atom_pause();
+}
+
 static bool chanrt__sync_mutex_spin(chanrt_sync_mutex *m, bool woken) {
     for (int i = 0; i < CHANRT__SYNC_SPINS; i++) {
         if (chanrt__sync_mutex_try(m, woken)) return true;
-        for (int k = 0; k < CHANRT__SYNC_PAUSES; k++) chanrt__atom_pause();
+        chanrt__sync_pause(CHANRT__SYNC_PAUSES);
     }
     return false;
 }
@@ -10152,8 +10156,8 @@ CHANRT_API void chanrt_x_rwmutex_left(const chanrt_sync_rwmutex *rw) {
     if (in != NULL) chanrt__sched_point();
 }
 
-// a_alone was taken, and rw is shared or about to be. Whoever has left it before may have found it
-// taken, and leaves the rest to the caller.
+// a_alone was taken, and rw was shared by then, or about to be. Whoever has left it before may have
+// found it taken, and leaves the rest to the caller.
 CHANRT_API void chanrt_x_rwmutex_back(chanrt_sync_rwmutex *rw) {
     chanrt__atom_store_rel(&rw->a_alone, 0); // [alone]
     chanrt_x_rwmutex_left(rw);
@@ -10190,10 +10194,6 @@ static bool chanrt__sync_rw_try(chanrt_sync_rwmutex *rw, bool reader) {
         chanrt__sync_rw_met(rw);
         return true;
     }
-}
-
-static void chanrt__sync_pause(uint32_t n) {
-    while (n-- > 0) chanrt__atom_pause();
 }
 
 // Before rw, which somebody else has to himself, is shared. Where they come and go in no time that

@@ -307,12 +307,12 @@ inline take(reader, what) {
 #else
 #define UNQUEUED (!q)
 #endif
-#define GHOST  (s && !q && !l && al && a == FREE && cnt == 2)   /* one who has left plainly is counted, too */
+#define TWO    (s && !q && !l && al && cnt == 2)     /* one of them may have left plainly */
 inline unshare(only, ghost) {
   if
-  :: unshares < UNSHARES && ((s && UNQUEUED && UNALONE && (only)) || (ghost && GHOST)) ->
+  :: unshares < UNSHARES && ((s && UNQUEUED && UNALONE && (only)) || (ghost && TWO && a == FREE)) ->
      LOCK;
-     settle();
+     if :: ghost && TWO -> settle() :: else fi;
      atomic { if :: unshares < UNSHARES && s && UNQUEUED && UNALONE && (only) ->
                     unshares++; s = 0; cnt = 0; l = 0; gone = 1
                  :: else fi };
