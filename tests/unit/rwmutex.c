@@ -109,7 +109,7 @@ TEST(a_second_unlock_loses_nobody_who_waits) {
     CHECK_EQ(sync_rwmutex_lock(&rw), 0);
     CHECK_EQ(wg_go(&wg, writes, &rw), 0);
     while (chanrt__atom_load(&rw.a_state) != waits) sched_yield();
-    word_by_then = rw.a_state;
+    word_by_then = waits;
     chanrt__os_lock(chanrt__sync_lock_of(&rw)); // who waits is queued by now
     rw.a_state = CHANRT_X_SHARED | CHANRT_X_LOCKED;
     rw.a_bears = 0;
