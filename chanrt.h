@@ -8282,7 +8282,8 @@ CHANRT_API void chanrt_task_sleep(int64_t ns) {
 //------------------------------------------------------------------------------
 // >>chan    Channels: one lock, one ring, two queues of waiters.
 //   uses    port fail atom os ctx trace sched debug wait
-//   owns    struct chanrt__chan; no other room writes its fields but >>timer's one value
+//   owns    struct chanrt__chan; no other room writes its fields but >>timer's one value and
+//           >>select's a_plenty
 //   lock    a_lock; never two at once; held over a park only for the switch to release it
 //   laws    C1 count <= cap. C2 a value in the buffer: no unclaimed receiver waits.
 //           C3 room in the buffer: no unclaimed sender waits. C4 both queues wait: every
@@ -8299,6 +8300,7 @@ struct chanrt__chan {
     uint8_t a_closed;
     bool quick;              // open, and elements of 4 or 8 bytes: the short way in and out
     bool zombie;             // freed, but selects have yet to leave
+    uint8_t a_plenty;        // how often a select that begins here found most ready (>>select)
     size_t elem, cap, a_count;
     size_t head, tail, size; // byte offsets into the ring, its size
     unsigned char *ring;
@@ -9046,6 +9048,7 @@ static void chanrt__fd_closed(struct chanrt__fd *d) {
 //------------------------------------------------------------------------------
 
 enum { CHANRT__SELECT_AGAIN = INT_MIN }; // an attempt's result: begin anew
+enum { CHANRT__SELECT_PLENTY = 16 };     // looks that found most ready, before a guess
 
 CHANRT__INLINE bool chanrt__select_may(const chanrt_chan_case *k) {
     struct chanrt__chan *c = chanrt__chan_of(k->x_chan);
@@ -9095,7 +9098,7 @@ static int chanrt__select_events(const chanrt_chan_case *k) {
 }
 
 // Looks at each, noting what a wait has to compare (F1).
-static void chanrt__select_look(chanrt_chan_case *cases, int n) {
+static void chanrt__select_look_io(chanrt_chan_case *cases, int n) {
     for (int i = 0; i < n; i++) {
         chanrt_chan_case *k = &cases[i];
         struct chanrt__fd_look look = { NULL, { 0, 0 }, 0 }; // gcc with -flto cannot see it set
@@ -9146,6 +9149,58 @@ static int chanrt__select_queue_io(chanrt_chan_case *cases, int n, struct chanrt
     return -1;
 }
 
+// Tries a case of a channel that looked ready.
+CHANRT__INLINE enum chanrt__step chanrt__select_try(chanrt_chan_case *k) {
+    struct chanrt__chan *c = chanrt__chan_of(k->x_chan);
+    struct chanrt__select_end end;
+    chanrt__os_lock(&c->a_lock);
+    enum chanrt__step step = chanrt__select_try_locked(c, k, NULL, &end);
+    chanrt__chan_unlock(c);
+    if (step == CHANRT__STEP_DONE || step == CHANRT__STEP_CLOSED) chanrt__select_settle(k, &end);
+    return step;
+}
+
+// The first case's channel, if there is one, counts the looks that found most cases ready. A debug
+// build looks at all, always: it says at once which channel was freed.
+CHANRT__INLINE bool chanrt__select_plenty(const chanrt_chan_case *cases) {
+    struct chanrt__chan *first = chanrt__chan_of(cases[0].x_chan);
+    return !CHANRT_DEBUG && first != NULL &&
+           chanrt__atom_load(&first->a_plenty) == CHANRT__SELECT_PLENTY;
+}
+
+// Before a case is tried: once one has run, all channels may be gone (M1).
+CHANRT__NOINLINE static void chanrt__select_note(const chanrt_chan_case *cases, bool most) {
+    struct chanrt__chan *first = chanrt__chan_of(cases[0].x_chan);
+    if (first == NULL) return;
+    int now = most ? chanrt__atom_load(&first->a_plenty) + 1 : 0;
+    if (now <= CHANRT__SELECT_PLENTY) chanrt__atom_store(&first->a_plenty, (uint8_t)now);
+}
+
+// Where most are always ready, one at random is tried before all are looked at. Each ready one is
+// equally likely, by this draw or, if it hit one that is not, by the next. Returns which ran, or -1.
+CHANRT__NOINLINE static int chanrt__select_guess(chanrt_chan_case *cases, int n) {
+    int i = (int)chanrt__os_random_below(chanrt__os_self(), (uint32_t)n);
+    enum chanrt__step step = CHANRT__STEP_WAIT;
+    if (cases[i].x_chan != NULL && chanrt__select_may(&cases[i]))
+        step = chanrt__select_try(&cases[i]);
+    if (step == CHANRT__STEP_DONE || step == CHANRT__STEP_CLOSED) return i;
+    chanrt__select_note(cases, false);
+    return -1;
+}
+
+// Looks at all, noting what chanrt__select_same compares. Returns how many are ready; *last is one.
+CHANRT__INLINE int chanrt__select_count(chanrt_chan_case *cases, int n, int *last) {
+    int ready = 0;
+    for (int i = 0; i < n; i++) {
+        struct chanrt__chan *c = chanrt__chan_of(cases[i].x_chan);
+        if (c != NULL) cases[i].x_version = chanrt__atom_load_acq(&c->a_version); // [peek]
+        cases[i].x_ready = chanrt__select_may(&cases[i]);
+        if (CHANRT__UNLIKELY(cases[i].x_ready)) *last = i, ready++;
+    }
+    if (CHANRT__UNLIKELY(ready > 1)) chanrt__select_note(cases, 2 * ready > n);
+    return ready;
+}
+
 // Which of the ready cases, whose number is not 0, to try: any, or the first.
 CHANRT__INLINE int chanrt__select_draw(const chanrt_chan_case *cases, int ready, bool ordered) {
     uint32_t skip = 0;
@@ -9173,27 +9228,13 @@ static bool chanrt__select_same(const chanrt_chan_case *cases, int n) {
 // if at one instant none was ready.
 CHANRT__INLINE int chanrt__select_poll(chanrt_chan_case *cases, int n, bool ordered, bool exact) {
     for (uint32_t tries = 0;; chanrt__os_back_off(&tries)) {
-        int ready = 0;
-        for (int i = 0; i < n; i++) {
-            struct chanrt__chan *c = chanrt__chan_of(cases[i].x_chan);
-            if (exact && c != NULL)
-                cases[i].x_version = chanrt__atom_load_acq(&c->a_version); // [peek]
-            cases[i].x_ready = chanrt__select_may(&cases[i]);
-            ready += cases[i].x_ready;
-        }
+        int i = -1, ready = chanrt__select_count(cases, n, &i);
         while (ready > 0) {
-            int i = chanrt__select_draw(cases, ready, ordered);
-            struct chanrt__chan *c = chanrt__chan_of(cases[i].x_chan);
-            if (c == NULL) return i; // a descriptor
-            chanrt__os_lock(&c->a_lock);
-            struct chanrt__select_end end;
-            enum chanrt__step step = chanrt__select_try_locked(c, &cases[i], NULL, &end);
-            chanrt__chan_unlock(c);
-            if (step == CHANRT__STEP_DONE || step == CHANRT__STEP_CLOSED) {
-                chanrt__select_settle(&cases[i], &end);
-                return i;
-            }
-            if (step == CHANRT__STEP_WAIT) cases[i].x_ready = false, ready--;
+            if (ready > 1 || i < 0) i = chanrt__select_draw(cases, ready, ordered);
+            if (cases[i].x_chan == NULL) return i; // a descriptor
+            enum chanrt__step step = chanrt__select_try(&cases[i]);
+            if (step == CHANRT__STEP_DONE || step == CHANRT__STEP_CLOSED) return i;
+            if (step == CHANRT__STEP_WAIT) cases[i].x_ready = false, ready--, i = -1;
             else chanrt__os_back_off(&tries);
         }
         if (!exact || chanrt__select_same(cases, n)) return -1;
@@ -9327,11 +9368,11 @@ static int chanrt__select_block(chanrt_chan_case *cases, int n, int64_t deadline
     return look ? (int)CHANRT__SELECT_AGAIN : won; // F3
 }
 
-static int chanrt__select_attempt(chanrt_chan_case *cases, int n, int64_t timeout, bool ordered,
-                                  bool io) {
+CHANRT__NOINLINE static int chanrt__select_look(chanrt_chan_case *cases, int n, int64_t timeout,
+                                                bool ordered, bool io) {
     int64_t deadline = CHANRT__FOREVER;
     for (uint32_t tries = 0;; chanrt__os_back_off(&tries)) {
-        if (io) chanrt__select_look(cases, n);
+        if (io) chanrt__select_look_io(cases, n);
         int i = chanrt__select_poll(cases, n, ordered, timeout == 0);
         if (i >= 0 || timeout == 0) return i;
         // The clock is read once it matters: a ready case needs none.
@@ -9340,6 +9381,15 @@ static int chanrt__select_attempt(chanrt_chan_case *cases, int n, int64_t timeou
         if (i < 0) i = chanrt__select_block(cases, n, deadline, ordered, io);
         if (i != CHANRT__SELECT_AGAIN) return i;
     }
+}
+
+static int chanrt__select_attempt(chanrt_chan_case *cases, int n, int64_t timeout, bool ordered,
+                                  bool io) {
+    if (n > 1 && CHANRT__UNLIKELY(chanrt__select_plenty(cases)) && !ordered && !io) {
+        int i = chanrt__select_guess(cases, n);
+        if (i >= 0) return i;
+    }
+    return chanrt__select_look(cases, n, timeout, ordered, io);
 }
 
 // The same in the deterministic mode, out of the way of the others.

@@ -1,5 +1,5 @@
 /* snapshot.pml - chan_select with a default over several channels: "none was ready" must be one instant.
- * Mirrors: chanrt__select_poll (exact), _same, chanrt__chan_changed, chanrt__chan_may_send, chanrt__chan_may_recv. [peek]
+ * Mirrors: chanrt__select_poll (exact), _count, _same, chanrt__chan_changed, chanrt__chan_may_send, chanrt__chan_may_recv. [peek]
  * What makes ready: lock; change; version++; unlock. What does not: lock; change; unlock.
  * Poll, pass 1, per channel: version, readiness. Pass 2, per channel: readiness, then version; any order of the channels.
  * It holds because a channel made ready between the passes is unready again in pass 2 only after the first operation's

@@ -469,7 +469,7 @@ struct idle : rl::test_suite<idle<WORKERS, KIND, ASYM>, WORKERS + 1> {
     }
 };
 
-// --- a select with a default, or a timeout of 0: select_poll, select_same, chan_may_recv,
+// --- a select with a default, or a timeout of 0: select_count, select_same, chan_may_recv,
 // chan_may_send, chan_put, chan_pull, chan_changed, chan_close, wait_enqueue, wait_unlink,
 // wait_shift [peek]. At each instant one of two channels is ready, so the default is wrong.
 // ROOM: of two full buffers one has room.
@@ -521,7 +521,7 @@ template<peek_kind KIND> struct peek : rl::test_suite<peek<KIND>, 2> {
         for (;;) {
             unsigned version[2];
             for (int i = 0; i < 2; i++) {
-                version[i] = LOAD_ACQ(c[i].version, "peek|chanrt__select_poll");
+                version[i] = LOAD_ACQ(c[i].version, "peek|chanrt__select_count");
                 if (may(c[i])) return true;
             }
             bool same = true;

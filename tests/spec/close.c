@@ -402,12 +402,22 @@ TEST(a_send_that_reports_success_beside_a_close_was_delivered) { // case 30 *11
 }
 
 struct hand_over {
-    chan(int) *ch;
+    chan(int) *ch, ready;   // ready: closed, so always
     waitgroup **wg;
     atomic_int gate;
     int rounds, way;
     bool aimed;
 };
+
+// Both cases are ready, and a select takes either.
+static void send_beside_a_ready_case(chan(int) ch, chan(int) ready) {
+    for (bool sent = false; !sent;) {
+        chan_select {
+            on_send(ch, 1)       { sent = true; }
+            on_recv(ready, NULL) {}
+        }
+    }
+}
 
 // The waker's last touch of each channel is the call itself: it holds no reference, and the
 // other side cannot return before this call has had its effect.
@@ -421,18 +431,22 @@ PARTY(wake_and_forget, struct hand_over, h) {
         if (h->way == 1) chan_close(ch);
         if (h->way == 2) chan_recv(ch, NULL);
         if (h->way == 3) chan_select { on_send(ch, 1) {} }
-        if (h->way == 4) wg_done(h->wg[i]);
+        if (h->way == 4) send_beside_a_ready_case(ch, h->ready);
+        if (h->way == 5) wg_done(h->wg[i]);
         if (h->aimed) aim_end();
     }
 }
 
 TEST(the_woken_may_free_the_channel_while_the_waker_is_still_in_its_call) { // case 31 *12
-    enum { CAPS = 2, WAKES = 4 };
+    enum { CAPS = 2, WAKES = 5 };
+    chan(int) ready = chan_make(int, 0);
+    chan_close(ready);
     for (int way = 0; way < CAPS * WAKES * 2; way++) {
         struct crowd crowd = {0};
         size_t cap = (size_t)way % CAPS;
         bool as_thread = way >= CAPS * WAKES;
-        struct hand_over h = { .rounds = (int)test_rounds(3000), .way = way / CAPS % WAKES };
+        struct hand_over h = { .ready = ready, .rounds = (int)test_rounds(3000),
+                               .way = way / CAPS % WAKES };
         int round = 0;
         h.ch = calloc((size_t)h.rounds, sizeof *h.ch);
         for (int i = 0; i < h.rounds; i++) {
@@ -452,6 +466,7 @@ TEST(the_woken_may_free_the_channel_while_the_waker_is_still_in_its_call) { // c
         set_free(cpus);
         free(h.ch);
     }
+    chan_free(ready);
 }
 
 TASK(wait_then_free, chan(int), ch, bool, sends) {
@@ -473,14 +488,17 @@ TEST(a_waker_stalled_in_its_call_touches_nothing_that_the_woken_freed) { // case
     static chan(int) ch[ROUNDS];
     static waitgroup *wg[ROUNDS];
     stall_limit = CHANRT_MILLISECOND;           // the woken must get going meanwhile
-    for (int way = 0; way < 5; way++) {
+    chan(int) ready = chan_make(int, 0);
+    chan_close(ready);
+    for (int way = 0; way < 6; way++) {
         struct crowd crowd = {0}, woken = {0};
-        struct hand_over h = { .ch = ch, .wg = wg, .rounds = ROUNDS, .way = way, .aimed = true };
+        struct hand_over h = { .ch = ch, .ready = ready, .wg = wg, .rounds = ROUNDS, .way = way,
+                               .aimed = true };
         CHECK_EQ(chanrt_start(NULL), way == 0 ? 0 : EBUSY);
         crowd_thread(&crowd, wake_and_forget, &h);
         cpu_set_t cpus = apart(crowd.threads[0]);
         for (int i = 0; i < ROUNDS && meet_again(&h.gate, 2 * i + 1); i++) {
-            if (way < 4) {
+            if (way < 5) {
                 ch[i] = chan_make(int, 0);
                 crowd_task(&woken, wait_then_free, ch[i], way == 2);
             } else {
@@ -497,6 +515,7 @@ TEST(a_waker_stalled_in_its_call_touches_nothing_that_the_woken_freed) { // case
         crowd_join(&crowd);
         set_free(cpus);
     }
+    chan_free(ready);
 }
 
 TASK(finish, waitgroup *, wg) { wg_done(wg); }

@@ -304,6 +304,102 @@ TEST(close_that_has_to_come_again_keeps_the_channel) {
 }
 
 //------------------------------------------------------------------------------
+// Guesses.
+
+enum { FOUR = 4, TRIALS = 4000 };
+
+// Four channels, of which those of the mask are closed, so always ready.
+static void some_of_four(chan(int) *ch, chan_case *cases, int mask) {
+    for (int i = 0; i < FOUR; i++) {
+        ch[i] = chan_make(int, 1);
+        if (mask >> i & 1) chan_close(ch[i]);
+        cases[i] = case_recv(ch[i], NULL);
+    }
+}
+
+static void free_four(chan(int) *ch) {
+    for (int i = 0; i < FOUR; i++) chan_free(ch[i]);
+}
+
+static uint8_t *plenty_of(chan(int) ch) {
+    return &chanrt__chan_of(ch)->a_plenty;
+}
+
+// Nine sigma of TRIALS tosses are below 300.
+static void share_evenly(chan_case *cases, uint8_t *plenty, int mask) {
+    int count[FOUR] = {0};
+    for (int i = 0; i < TRIALS; i++) {
+        *plenty = CHANRT__SELECT_PLENTY;
+        count[chan_select_n(cases, FOUR, i % 2 - 1)]++;
+    }
+    for (int i = 0; i < FOUR; i++) {
+        int want = mask >> i & 1 ? TRIALS / __builtin_popcount((unsigned)mask) : 0;
+        CHECK(abs(count[i] - want) <= (want == 0 || want == TRIALS ? 0 : 300));
+    }
+}
+
+TEST(a_guess_leaves_each_ready_case_as_likely) {
+    for (int mask = 1; mask < 1 << FOUR; mask++) {
+        chan(int) ch[FOUR];
+        chan_case cases[FOUR];
+        some_of_four(ch, cases, mask);
+        share_evenly(cases, plenty_of(ch[0]), mask);
+        free_four(ch);
+    }
+}
+
+TEST(descriptors_are_as_likely_as_channels_where_one_would_guess) {
+    int fds[2];
+    chan(int) ch[FOUR];
+    chan_case cases[FOUR];
+    CHECK_EQ(pipe(fds), 0);
+    CHECK_EQ(write(fds[1], "x", 1), 1);
+    some_of_four(ch, cases, 0xf);
+    cases[2] = case_io(fds[0], CHANRT_IO_READ);
+    share_evenly(cases, plenty_of(ch[0]), 0xf);
+    free_four(ch);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+TEST(an_ordered_select_does_not_guess) {
+    chan(int) ch[FOUR];
+    chan_case cases[FOUR];
+    some_of_four(ch, cases, 0xe);
+    *plenty_of(ch[0]) = CHANRT__SELECT_PLENTY;
+    for (int i = 0, got = 0; i < 100; i++, got = 0) {
+        chan_select_ordered {
+            on_recv(ch[0], NULL) { got = 1; }
+            on_recv(ch[1], NULL) { got = 2; }
+            on_recv(ch[2], NULL) { got = 3; }
+        }
+        CHECK_EQ(got, 2);
+    }
+    free_four(ch);
+}
+
+TEST(a_guess_comes_after_sixteen_looks_and_the_first_that_fails_is_the_last) {
+    if (CHANRT_DEBUG) return;                          // looks at all, always
+    chan(int) ch[FOUR], none[FOUR];
+    chan_case cases[FOUR], unready[FOUR];
+    some_of_four(ch, cases, 0xf);
+    some_of_four(none, unready, 0);
+    uint8_t *plenty = plenty_of(ch[0]);
+    for (int i = 1; i < 40; i++) {
+        CHECK(chan_select_n(cases, FOUR, -1) >= 0);
+        CHECK_EQ(*plenty, i < CHANRT__SELECT_PLENTY ? i : CHANRT__SELECT_PLENTY);
+    }
+    *plenty_of(none[0]) = CHANRT__SELECT_PLENTY;
+    CHECK_EQ(chan_select_n(unready, FOUR, 0), -1);
+    CHECK_EQ(*plenty_of(none[0]), 0);
+    unready[3] = cases[3];                             // only one is ready, so nothing is counted
+    CHECK_EQ(chan_select_n(unready, FOUR, 0), 3);
+    CHECK_EQ(*plenty_of(none[0]), 0);
+    free_four(ch);
+    free_four(none);
+}
+
+//------------------------------------------------------------------------------
 // The record of the block form.
 
 TEST(record_grows_and_gives_everything_back) {
