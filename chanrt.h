@@ -6823,10 +6823,16 @@ static int chanrt__sched_poll(struct chanrt__worker *w, int64_t until) {
     return n;
 }
 
+// How many picks of slice ns until a look that has to come within so many ns.
+static uint32_t chanrt__sched_picks(int64_t slice, int64_t within) {
+    if (within >= slice * CHANRT__LOOK_EVERY) return CHANRT__LOOK_EVERY;
+    return within > slice ? (uint32_t)(within / slice) : 1;
+}
+
 // A busy worker's look: somebody looks every 100 us, whatever each does.
 static void chanrt__sched_look_poll(struct chanrt__worker *w, int64_t slice) {
-    if (slice * CHANRT__LOOK_EVERY > chanrt__poll_every)
-        w->look_every = slice < chanrt__poll_every ? (uint32_t)(chanrt__poll_every / slice) : 1;
+    uint32_t picks = chanrt__sched_picks(slice, chanrt__poll_every);
+    if (picks < w->look_every) w->look_every = picks;
     if (w->now - chanrt__atom_load(&chanrt__poll.a_looked) >= chanrt__poll_every / 2)
         chanrt__sched_poll(w, 0);
     else if (w->now - w->asked_at >= chanrt__poll_every / 2)
@@ -6862,7 +6868,8 @@ static struct chanrt__task *chanrt__sched_look(struct chanrt__worker *w) {
     w->looked = tick;
     w->robbed = false;
     if (chanrt__atom_load(&chanrt__pool.a_timer_next) <= now) chanrt__sched_fire_due(now);
-    w->look_every = CHANRT__LOOK_EVERY;
+    w->look_every =
+        chanrt__sched_picks(slice, chanrt__atom_load(&chanrt__pool.a_timer_next) - now);
     if (chanrt__poll_open()) chanrt__sched_look_poll(w, slice);
     if (chanrt__sched_long(w) && chanrt__atom_load(&w->a_len) != 0) chanrt__sched_announce_work();
     if (now - w->watched < chanrt__sched_watch_max) return NULL;

@@ -291,6 +291,39 @@ TEST(worker_that_lies_down_looks_again) {
 }
 
 //------------------------------------------------------------------------------
+// When a busy worker looks at the clock.
+
+TEST(a_look_comes_within_the_time_there_is) {
+    CHECK_EQ(chanrt__sched_picks(15, CHANRT__FOREVER - 1), CHANRT__LOOK_EVERY);
+    CHECK_EQ(chanrt__sched_picks(15, 15 * CHANRT__LOOK_EVERY), CHANRT__LOOK_EVERY);
+    CHECK_EQ(chanrt__sched_picks(15, 15 * CHANRT__LOOK_EVERY - 1), CHANRT__LOOK_EVERY - 1);
+    CHECK_EQ(chanrt__sched_picks(15, 30), 2);
+    for (int64_t ns = 0; ns < 20000; ns += 100) CHECK_EQ(chanrt__sched_picks(ns, -1), 1);
+    CHECK_EQ(chanrt__sched_picks(CHANRT_SECOND, 5), 1);
+}
+
+// Picks take a second each, and a timer is due in ten.
+CHILD(looks_before_a_timer) {
+    blank_workers();
+    chanrt__pool.workers = &owner;
+    chanrt__pool.count = 1;
+    int64_t now = chanrt_now();
+    owner.a_tick = CHANRT__LOOK_EVERY;
+    owner.now = now - CHANRT__LOOK_EVERY * CHANRT_SECOND;
+    owner.watched = now;
+    chanrt__pool.a_timer_next = now + 10 * CHANRT_SECOND;
+    CHECK(chanrt__sched_look(&owner) == NULL);
+    CHECK(owner.look_every == 9 || owner.look_every == 10);
+    return 0;
+}
+
+TEST(the_next_look_comes_when_a_timer_is_due) {
+    struct test_child r = test_run_child("looks_before_a_timer", 5000);
+    if (!CHECK_EQ(r.status, 0)) puts(r.out);
+    test_child_free(&r);
+}
+
+//------------------------------------------------------------------------------
 // The lock between owner and thief. Each task is run once; `ran` is not atomic, so that a
 // sanitizer sees a theft that does not order what came before.
 
