@@ -7377,10 +7377,10 @@ static void chanrt__sched_discard(struct chanrt__worker *w, struct chanrt__task 
 }
 
 // A task ready to be pushed, not yet counted as spawned.
-static int chanrt__sched_make_task(struct chanrt__worker *w, struct chanrt__task **out,
-                                   const chanrt_x_site *site, const chanrt_x_how *how,
-                                   int (*entry)(void *), const void *args, size_t size,
-                                   size_t align) {
+CHANRT__INLINE int chanrt__sched_make_task(struct chanrt__worker *w, struct chanrt__task **out,
+                                           const chanrt_x_site *site, const chanrt_x_how *how,
+                                           int (*entry)(void *), const void *args, size_t size,
+                                           size_t align) {
     const chanrt_task_options *options = how != NULL ? how->options : NULL;
     int class = chanrt__pool.stack_class;
     if (options != NULL && options->stack_size != 0)
