@@ -7469,6 +7469,16 @@ CHANRT_API int chanrt_x_spawn_fn(const chanrt_x_site *site, const chanrt_x_how *
                           CHANRT__ALIGNOF(struct chanrt__sched_call));
 }
 
+// A task to come, not yet counted as spawned, that runs fn(arg). NULL: no memory.
+CHANRT__NOINLINE static struct chanrt__task *
+chanrt__sched_make_call(const chanrt_x_site *site, void (*fn)(void *), void *arg) {
+    struct chanrt__sched_call call = { fn, arg };
+    struct chanrt__task *t = NULL;
+    chanrt__sched_make_task(chanrt__sched_self(), &t, site, NULL, chanrt__sched_call_entry, &call,
+                            sizeof call, CHANRT__ALIGNOF(struct chanrt__sched_call));
+    return t;
+}
+
 CHANRT__NOINLINE static int chanrt__sched_yield(void *worker, void *b, void *c, int d) {
     (void)b, (void)c, (void)d;
     chanrt__sched_requeue((struct chanrt__worker *)worker);
@@ -9184,7 +9194,7 @@ CHANRT__NOINLINE static void chanrt__select_note(const chanrt_chan_case *cases, 
 }
 
 // Where most are always ready, one at random is tried before all are looked at. Each ready one is
-// equally likely, by this draw or, if it hit one that is not, by the next. Returns which ran, or -1.
+// equally likely, by this draw or, if it hit one that is not, the next. Returns which ran, or -1.
 CHANRT__NOINLINE static int chanrt__select_guess(chanrt_chan_case *cases, int n) {
     int i = (int)chanrt__os_random_below(chanrt__os_self(), (uint32_t)n);
     enum chanrt__step step = CHANRT__STEP_WAIT;
@@ -9564,12 +9574,9 @@ static uintptr_t chanrt__timer_fire(struct chanrt__node *n, int64_t now) {
 static bool chanrt__timer_prepare(struct chanrt_chan_timer *t) {
     static const chanrt_x_site site = { "timer_func", "(timer)", 0 };
     if (t->fn == NULL || (t->task != NULL && t->epoch == chanrt__pool.epoch)) return true;
-    struct chanrt__sched_call call = { t->fn, t->arg };
-    t->task = NULL;
     t->epoch = chanrt__pool.epoch;
-    return chanrt__sched_make_task(chanrt__sched_self(), &t->task, &site, NULL,
-                                   chanrt__sched_call_entry, &call, sizeof call,
-                                   CHANRT__ALIGNOF(struct chanrt__sched_call)) == 0;
+    t->task = chanrt__sched_make_call(&site, t->fn, t->arg);
+    return t->task != NULL;
 }
 
 static void chanrt__timer_arm(struct chanrt_chan_timer *t, int64_t ns) {
@@ -10879,12 +10886,8 @@ static uintptr_t chanrt__context_fire(struct chanrt__node *n, int64_t now) {
 // A task to run fn(arg), prepared so that starting it cannot fail. NULL: no memory, or no pool.
 static struct chanrt__task *chanrt__context_prepare(const chanrt_x_site *site, void (*fn)(void *),
                                                     void *arg) {
-    struct chanrt__worker *w = chanrt__sched_self();
-    struct chanrt__sched_call call = { fn, arg };
-    struct chanrt__task *t = NULL;
-    if (w == NULL && chanrt__sched_ensure() != 0) return NULL;
-    chanrt__sched_make_task(w, &t, site, NULL, chanrt__sched_call_entry, &call, sizeof call,
-                            CHANRT__ALIGNOF(struct chanrt__sched_call));
+    if (chanrt__sched_self() == NULL && chanrt__sched_ensure() != 0) return NULL;
+    struct chanrt__task *t = chanrt__sched_make_call(site, fn, arg);
     if (t != NULL) chanrt__atom_grant(t);
     return t;
 }
