@@ -5727,9 +5727,10 @@ static void chanrt__trace_start(void) {
 //   lock    pool mutex: idle list, blocked threads, start and stop. Spin locks: the
 //           shared queue, the timer heap; taken with no other lock but a timer's channel.
 //   laws    S1 runnable work is found by some worker in bounded time. S2 no runnable
-//           task waits for ever: the hand-off slot has a budget, every 32nd pick looks
-//           at the shared queue, the clock, and now and then at the other workers. While
-//           descriptors are watched, looks are at most 100 us of short tasks apart.
+//           task waits for ever: the hand-off slot has a budget, every 32nd pick at the
+//           latest, and sooner for a timer, looks at the shared queue, the clock, and now
+//           and then at the other workers. While descriptors are watched, looks are at most
+//           100 us of short tasks apart.
 //           S3 once the poller is open, it is looked at by whoever has nothing else to do,
 //           and the first to sleep sleeps in it.
 //           T2 a task with a_on_cpu set is not run; only a worker on its base stack may
@@ -6597,6 +6598,23 @@ CHANRT_API void chanrt_x_uncaught(void) {
 
 // --- timers. Any worker fires what is due; one idle worker, the keeper, sleeps until then.
 
+// How many picks of slice ns until a look that has to come within so many ns.
+static uint32_t chanrt__sched_picks(int64_t slice, int64_t within) {
+    if (within >= slice * CHANRT__LOOK_EVERY) return CHANRT__LOOK_EVERY;
+    return within > slice ? (uint32_t)(within / slice) : 1;
+}
+
+// The calling worker's next look, counted from the last one, comes when a timer armed now is due.
+static void chanrt__sched_look_sooner(int64_t when) {
+    struct chanrt__worker *w = chanrt__sched_self();
+    if (w == NULL) return;
+    int64_t slice = chanrt__atom_load(&w->a_slice), due = when - w->now;
+    if (due >= 2 * CHANRT__LOOK_EVERY * slice) return;
+    uint32_t made = chanrt__atom_load(&w->a_tick) - w->looked;
+    uint32_t picks = made + chanrt__sched_picks(slice, due - made * slice);
+    if (picks < w->look_every) w->look_every = picks;
+}
+
 static void chanrt__sched_arm(struct chanrt__node *n, int64_t when) {
     bool sooner;
     chanrt__os_lock(&chanrt__pool.a_timer_lock);
@@ -6612,7 +6630,9 @@ static void chanrt__sched_arm(struct chanrt__node *n, int64_t when) {
     chanrt__os_unlock(&chanrt__pool.a_timer_lock);
     // n may have fired and be gone by now. The keeper must not sleep past it. [idle]
     chanrt__os_light_fence();
-    if (!sooner || (chanrt__atom_load(&chanrt__pool.a_announce) & 0xffff) == 0) return;
+    if (!sooner) return;
+    chanrt__sched_look_sooner(when);
+    if ((chanrt__atom_load(&chanrt__pool.a_announce) & 0xffff) == 0) return;
     if (chanrt__atom_load(&chanrt__pool.a_timer_next) >=
         chanrt__atom_load(&chanrt__pool.a_keeper_until))
         return;
@@ -6821,12 +6841,6 @@ static int chanrt__sched_poll(struct chanrt__worker *w, int64_t until) {
     for (int i = 0; i < n; i++) chanrt__poll_fire(&events[i]);
     chanrt__sched_ask_own(w);
     return n;
-}
-
-// How many picks of slice ns until a look that has to come within so many ns.
-static uint32_t chanrt__sched_picks(int64_t slice, int64_t within) {
-    if (within >= slice * CHANRT__LOOK_EVERY) return CHANRT__LOOK_EVERY;
-    return within > slice ? (uint32_t)(within / slice) : 1;
 }
 
 // A busy worker's look: somebody looks every 100 us, whatever each does.
@@ -8317,7 +8331,7 @@ struct chanrt__chan {
     uint8_t a_closed;
     bool quick;              // open, and elements of 4 or 8 bytes: the short way in and out
     bool zombie;             // freed, but selects have yet to leave
-    uint8_t a_plenty;        // how often a select that begins here found most ready (>>select)
+    uint8_t a_plenty;        // how often of late a select that begins here found most ready
     size_t elem, cap, a_count;
     size_t head, tail, size; // byte offsets into the ring, its size
     unsigned char *ring;
@@ -9189,8 +9203,9 @@ CHANRT__INLINE bool chanrt__select_plenty(const chanrt_chan_case *cases) {
 CHANRT__NOINLINE static void chanrt__select_note(const chanrt_chan_case *cases, bool most) {
     struct chanrt__chan *first = chanrt__chan_of(cases[0].x_chan);
     if (first == NULL) return;
-    int now = most ? chanrt__atom_load(&first->a_plenty) + 1 : 0;
-    if (now <= CHANRT__SELECT_PLENTY) chanrt__atom_store(&first->a_plenty, (uint8_t)now);
+    int before = chanrt__atom_load(&first->a_plenty), now = most ? before + 1 : 0;
+    if (now != before && now <= CHANRT__SELECT_PLENTY)
+        chanrt__atom_store(&first->a_plenty, (uint8_t)now);
 }
 
 // Where most are always ready, one at random is tried before all are looked at. Each ready one is
@@ -9205,7 +9220,8 @@ CHANRT__NOINLINE static int chanrt__select_guess(chanrt_chan_case *cases, int n)
     return -1;
 }
 
-// Looks at all, noting what chanrt__select_same compares. Returns how many are ready; *last is one.
+// Looks at all, noting what chanrt__select_same compares, and whether most are ready. Returns how
+// many are; *last is one.
 CHANRT__INLINE int chanrt__select_count(chanrt_chan_case *cases, int n, int *last) {
     int ready = 0;
     for (int i = 0; i < n; i++) {
@@ -9409,11 +9425,12 @@ static int chanrt__select_attempt(chanrt_chan_case *cases, int n, int64_t timeou
     return chanrt__select_look(cases, n, timeout, ordered, io);
 }
 
-// The same in the deterministic mode, out of the way of the others.
+// The same in the deterministic mode, out of the way of the others, and without a guess: a channel
+// that outlives a run would bring one into the next.
 CHANRT__NOINLINE static int chanrt__select_run_drawn(chanrt_chan_case *cases, int n,
                                                      int64_t timeout, bool ordered, bool io) {
     chanrt__sched_point();
-    int i = chanrt__select_attempt(cases, n, timeout, ordered, io);
+    int i = chanrt__select_look(cases, n, timeout, ordered, io);
     chanrt__sched_point();
     return i;
 }
@@ -9574,6 +9591,7 @@ static uintptr_t chanrt__timer_fire(struct chanrt__node *n, int64_t now) {
 static bool chanrt__timer_prepare(struct chanrt_chan_timer *t) {
     static const chanrt_x_site site = { "timer_func", "(timer)", 0 };
     if (t->fn == NULL || (t->task != NULL && t->epoch == chanrt__pool.epoch)) return true;
+    t->task = NULL; // before the epoch: two may reset it at once
     t->epoch = chanrt__pool.epoch;
     t->task = chanrt__sched_make_call(&site, t->fn, t->arg);
     return t->task != NULL;

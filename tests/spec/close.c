@@ -414,7 +414,7 @@ static void send_beside_a_ready_case(chan(int) ch, chan(int) ready) {
     for (bool sent = false; !sent;) {
         chan_select {
             on_send(ch, 1)       { sent = true; }
-            on_recv(ready, NULL) {}
+            on_recv(ready, NULL) { give_way(); }
         }
     }
 }
