@@ -9401,6 +9401,7 @@ static int chanrt__select_block(chanrt_chan_case *cases, int n, int64_t deadline
     return look ? (int)CHANRT__SELECT_AGAIN : won; // F3
 }
 
+// Looks at all, and waits until one is ready or the time is up.
 CHANRT__NOINLINE static int chanrt__select_look(chanrt_chan_case *cases, int n, int64_t timeout,
                                                 bool ordered, bool io) {
     int64_t deadline = CHANRT__FOREVER;

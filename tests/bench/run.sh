@@ -7,7 +7,7 @@
 #   NECO=dir LIBDILL=dir              where neco.c, and libdill.h and libdill.a, are
 #   ARGOBOTS=dir CROSSBEAM=dir        where it is installed; a checkout, or what cargo vendor made
 #   WORKERS="1 2"                     pool sizes
-#   QUICK=1     an eighth of the work, 3 rounds: about two minutes
+#   QUICK=1     an eighth of the work, 3 rounds: about four minutes
 #   CC, BENCH_FLAGS                   how ours is built
 #
 # Results: a table on stdout, build/bench/RESULTS.md, build/bench/results.json, and every single
