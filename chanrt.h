@@ -5781,6 +5781,7 @@ struct chanrt__worker {
     uint32_t a_in;                    // biased lock: the owner is inside
     uint32_t a_tick;                  // picks and tasks made ready so far: a sign of life
     uint32_t budget;                  // hand-offs left
+    bool turn;                        // at the next look around, of those pinned here
     uint32_t a_slice;                 // ns a task runs here on average
     int *error;                       // this thread's errno
     struct chanrt__os_exceptions *exceptions; // likewise: nothing in them but while a task runs
@@ -6902,7 +6903,8 @@ static struct chanrt__task *chanrt__sched_find(struct chanrt__worker *w) {
         t = chanrt__sched_look(w);
         if (t == NULL) t = chanrt__sched_take_shared(w);
     }
-    if (t == NULL && tick % 2 == 0) t = chanrt__sched_take_pinned(w);
+    w->turn = !w->turn;
+    if (t == NULL && w->turn) t = chanrt__sched_take_pinned(w);
     if (t == NULL) t = chanrt__sched_pop(w);
     if (t == NULL) t = chanrt__sched_take_pinned(w);
     if (t == NULL) t = chanrt__sched_take_shared(w);

@@ -673,6 +673,42 @@ TEST(a_pinned_task_is_woken_by_a_thread_although_all_workers_sleep) {
     chan_free(out);
 }
 
+TASK(takes_turns, atomic_long *, turns, atomic_bool *, stop, waitgroup *, wg) {
+    for (; !atomic_load(stop); atomic_fetch_add(turns, 1)) task_yield();
+    wg_done(wg);
+}
+
+TASK(answers_all, chan(int), there, chan(int), back) {
+    chan_range(int, v, there) chan_send(back, v);
+}
+
+TASK(asks_until, atomic_long *, turns, long, most, chan(int), there, chan(int), back) {
+    most += atomic_load(turns);
+    for (int trip = 0; trip < 2000000 && atomic_load(turns) < most && !test_late(); trip++) {
+        chan_send(there, trip);
+        CHECK_EQ(chan_get(back), trip);
+    }
+    CHECK(atomic_load(turns) >= most);
+    chan_close(there);
+}
+
+// A pair that hands over makes two steps a turn: nobody's turn may depend on their number.
+TEST(a_pinned_task_has_its_turns_beside_a_pair) {
+    chan(int) there = chan_make(int, 0), back = chan_make(int, 0);
+    atomic_long turns = 0;
+    atomic_bool stop = false;
+    waitgroup pair = {0}, pinned = {0};
+    wg_add(&pinned, 1);
+    CHECK_EQ(go_opt(((task_options){.pinned = true}), takes_turns, &turns, &stop, &pinned), 0);
+    CHECK_EQ(wg_go(&pair, answers_all, there, back), 0);
+    CHECK_EQ(wg_go(&pair, asks_until, &turns, 1000L, there, back), 0);
+    wg_wait(&pair);
+    atomic_store(&stop, true);
+    wg_wait(&pinned);
+    chan_free(there);
+    chan_free(back);
+}
+
 //--------------------------------------------------------------------------------------------------
 // Many tasks.
 
