@@ -5747,6 +5747,7 @@ static void chanrt__trace_start(void) {
 enum {
     CHANRT__MAX_WORKERS = 1024,
     CHANRT__LIFO_BUDGET = 64,      // hand-offs in a row while others wait in the queue
+    CHANRT__LIFO_LEFT = 8,         // of them, at least, once somebody does
     CHANRT__YIELDS = 2,            // of the only processor before sleeping (tests/bench: foreign)
     CHANRT__LOOK_EVERY = 32,       // most picks between two looks at clock and shared queue
     CHANRT__STEAL_MOST = 64,       // started tasks taken by one theft; the owner waits meanwhile
@@ -6101,7 +6102,10 @@ static void chanrt__sched_gauge(struct chanrt__worker *w) {
     if (slice < chanrt__atom_load(&w->a_slice)) chanrt__atom_store(&w->a_slice, (uint32_t)slice);
 }
 
-// A ready task to the end of w's queue. Someone searching gets a long one at once.
+// A ready task to the end of w's queue. Someone searching gets a long one at once. Who was made
+// ready in its place, say by a timer, and whom that one wakes, run before it: a pair that had the
+// worker to itself has used up the budget, and they would come after the pair's next 64 hand-offs
+// (tests/bench: hog_timer_p99).
 CHANRT__NOINLINE static void chanrt__sched_push(struct chanrt__worker *w, struct chanrt__task *t) {
     if (CHANRT__UNLIKELY(chanrt__sched_long(w))) {
         uint32_t made = chanrt__atom_load(&w->a_tick) - w->looked;
@@ -6112,6 +6116,8 @@ CHANRT__NOINLINE static void chanrt__sched_push(struct chanrt__worker *w, struct
         chanrt__sched_push_shared(t, t, 1);
         return;
     }
+    if (w->budget < CHANRT__LIFO_LEFT && chanrt__atom_load(&w->a_len) == 0)
+        w->budget = CHANRT__LIFO_LEFT;
     chanrt__sched_enter(w);
     if (t->stack == NULL) chanrt__sched_add_fresh(w, t);
     else chanrt__sched_append(w, t);
@@ -6301,12 +6307,12 @@ CHANRT__INLINE void chanrt__sched_ready(uintptr_t owner) {
 
 // --- picking
 
-// The hand-off slot, then the youngest task yet to start, then the queue; which comes first when
-// the budget is used up.
+// The hand-off slot, then the youngest task yet to start, then the queue; when the budget is used
+// up, the queue first, and who has yet to start before the slot.
 CHANRT__INLINE struct chanrt__task *chanrt__sched_pop(struct chanrt__worker *w) {
     chanrt__sched_enter(w);
     struct chanrt__task *t = NULL;
-    if (w->budget > 0 || w->head == NULL) {
+    if (w->budget > 0 || chanrt__atom_load(&w->a_len) == 0) {
         t = chanrt__atom_load(&w->a_next);
         if (t != NULL) chanrt__atom_store(&w->a_next, NULL);
         else t = chanrt__sched_take_fresh(w);
@@ -6314,6 +6320,7 @@ CHANRT__INLINE struct chanrt__task *chanrt__sched_pop(struct chanrt__worker *w) 
     }
     if (t == NULL) {
         t = chanrt__sched_shift(w);
+        if (t == NULL) t = chanrt__sched_take_fresh(w);
         w->budget = CHANRT__LIFO_BUDGET;
     }
     chanrt__sched_leave(w);

@@ -77,6 +77,40 @@ TEST(hand_offs_have_a_budget) {
     }
 }
 
+TEST(who_is_made_ready_beside_a_pair_comes_before_its_hand_offs) {
+    blank_workers();
+    struct chanrt__task *t = some_tasks(3, &started);
+    for (int turn = 0; turn < 2 * CHANRT__LIFO_BUDGET; turn++) { // t[0] alone
+        chanrt__sched_push_next(&owner, &t[0]);
+        CHECK(chanrt__sched_pop(&owner) == &t[0]);
+    }
+    CHECK_EQ(owner.budget, 0);
+    chanrt__sched_push_next(&owner, &t[0]);
+    for (int turn = 0; turn < CHANRT__LIFO_LEFT; turn++) { // say, t[1] has slept enough
+        chanrt__sched_push_next(&owner, &t[1]);
+        CHECK(chanrt__sched_pop(&owner) == &t[1]);
+    }
+    chanrt__sched_push_next(&owner, &t[2]);
+    CHECK(chanrt__sched_pop(&owner) == &t[0]);
+    CHECK(chanrt__sched_pop(&owner) == &t[2]);
+}
+
+TEST(who_has_yet_to_start_is_not_behind_all_hand_offs) {
+    blank_workers();
+    struct chanrt__task *t = some_tasks(2, &started);
+    t[1].stack = NULL;
+    chanrt__sched_push(&owner, &t[1]);
+    owner.budget = 3;
+    for (int turn = 0; turn < 3; turn++) {
+        chanrt__sched_push_next(&owner, &t[0]);
+        CHECK(chanrt__sched_pop(&owner) == &t[0]);
+    }
+    chanrt__sched_push_next(&owner, &t[0]);
+    CHECK(chanrt__sched_pop(&owner) == &t[1]);
+    CHECK(chanrt__sched_pop(&owner) == &t[0]);
+    CHECK_EQ(owner.a_len, 0);
+}
+
 //------------------------------------------------------------------------------
 // What a thief takes.
 
