@@ -4484,7 +4484,7 @@ struct chanrt__unwind {
 struct chanrt__task {
     struct chanrt__task *next;    // in a queue or on a free list
     struct chanrt__ctx ctx;
-    uint32_t a_on_cpu;            // several may wake it: 1 until its registers are saved
+    uint32_t a_on_cpu;            // may be woken early: 1 until its registers are saved
     uint16_t place;               // the stack's class until it starts, then a pinned one's worker
     uint8_t a_reason, flags;
     struct chanrt__stack *stack;  // NULL until it first runs
@@ -6401,8 +6401,8 @@ static void chanrt__sched_check_stack(const struct chanrt__task *t) {
 #endif
 
 // Parks the task running on w; *word is cleared once its registers are saved: the lock of the one
-// thing it waits for, or its own a_on_cpu when several may wake it (model/park.pml). Returns
-// when it has been made ready, perhaps on another worker. Keeps errno.
+// thing it waits for, or its own a_on_cpu when it may be woken before that (model/park.pml).
+// Returns when it has been made ready, perhaps on another worker. Keeps errno.
 CHANRT__INLINE void chanrt__sched_park_plain(struct chanrt__worker *w, uint32_t *word) {
     struct chanrt__task *t = w->a_current;
     int error = *w->error;
@@ -8021,7 +8021,7 @@ enum { CHANRT__OPEN, CHANRT__BUSY, CHANRT__DONE };
 
 struct chanrt__wait {
     uint32_t a_claim;     // used when shared
-    bool shared;          // several sources can wake it
+    bool shared;          // several sources can wake it, or a thread waits: claimed
     bool allocated;       // its nodes are, of a large select; only if shared
     bool timed;           // it has a deadline; only if shared
     bool timed_out;
@@ -8244,9 +8244,10 @@ CHANRT__NOINLINE static bool chanrt__wait_block_outside(struct chanrt__wait *wai
     return served;
 }
 
-// Blocks until the wait is finished by a waker (true) or the deadline claims it (false). A wait
-// with one source holds its lock, which is released once nobody can miss the sleeper; a shared
-// wait holds none, and only a shared one may have a deadline.
+// Blocks until the wait is finished by a waker (true) or the deadline claims it (false). *lock is
+// released once nobody can miss the sleeper: that of a wait with one source, or, if the waker need
+// not hold it, the task's a_on_cpu; a shared wait has that of itself. Only a shared one may have a
+// deadline.
 // Inlined where it is called all the time; that function must not be (CHANRT__NOINLINE).
 CHANRT__INLINE bool chanrt__wait_block_here(struct chanrt__wait *wait, uint32_t *lock,
                                             int64_t deadline, enum chanrt__reason reason,
@@ -10585,15 +10586,20 @@ CHANRT_API int (chanrt_sync_cond_wait_timeout)(chanrt_sync_cond *c, chanrt_sync_
         return EINVAL;
     chanrt__sched_point();
     if (!chanrt__sync_deadline(ns, &deadline)) return ETIMEDOUT;
-    uint32_t *lock = chanrt__sync_lock_of(c);
-    chanrt__wait_begin(&wait, &node, true); // it may be woken before it has parked
+    uint32_t *lock = chanrt__sync_lock_of(c), *word = NULL;
+    struct chanrt__worker *w = chanrt__sched_self();
+    // It may be woken before it has parked; without a deadline by a signal alone, so no claim.
+    bool shared = w == NULL || deadline != CHANRT__FOREVER;
+    if (!shared) word = &w->a_current->a_on_cpu;
+    chanrt__wait_begin(&wait, &node, shared);
+    if (!shared) chanrt__atom_store(word, 1);
     chanrt__os_lock(lock);
     chanrt__wait_enqueue(&wait, &c->x_queue, lock, NULL, 0);
     chanrt__wait_open(&wait);
     chanrt__os_unlock(lock);
     chanrt__atom_grant(&m->a_state);
     (chanrt_sync_mutex_unlock)(m);
-    bool signalled = chanrt__wait_block(&wait, NULL, deadline, CHANRT__WAIT_COND, c);
+    bool signalled = chanrt__wait_block(&wait, word, deadline, CHANRT__WAIT_COND, c);
     if (!signalled) {
         chanrt__os_lock(lock);
         chanrt__wait_leave(&node);

@@ -377,6 +377,31 @@ TEST(who_was_woken_in_vain_goes_to_the_front) {
     CHECK(queue_is_blank(&q));
 }
 
+TASK(waits_for_the_bell, sync_mutex *, m, sync_cond *, c) {
+    sync_mutex_lock(m);
+    chanrt__atom_or(&m->a_state, CHANRT__SYNC_HANDOFF); // as if somebody were to be given it
+    CHECK_EQ(sync_cond_wait(c, m), 0);
+    sync_mutex_unlock(m);
+}
+
+// A signal may come before the task has parked. Here it stands before the lock of the mutex's lot.
+TEST(who_waits_for_a_condition_is_marked_until_it_is_saved) {
+    sync_mutex m = {0};
+    sync_cond some[64] = {0}, *c = some;
+    while (chanrt_x_sync_lot(c) == chanrt_x_sync_lot(&m)) c++;
+    waitgroup wg = {0};
+    CHECK_EQ(chanrt_start(&(chanrt_options){ .workers = 1 }), 0);
+    chanrt__os_lock(chanrt__sync_lock_of(&m));
+    CHECK_EQ(wg_go(&wg, waits_for_the_bell, &m, c), 0);
+    while (chanrt__atom_load_acq(&c->x_queue.a_first) == NULL) sched_yield();
+    struct chanrt__task *t = (struct chanrt__task *)c->x_queue.a_first->wait->owner;
+    CHECK_EQ(chanrt__atom_load(&t->a_on_cpu), 1);
+    chanrt__os_unlock(chanrt__sync_lock_of(&m));
+    CHECK_EQ(sync_cond_signal(c), 0);
+    wg_wait(&wg);
+    CHECK(mutex_is_blank(&m) && queue_is_blank(&c->x_queue));
+}
+
 TEST(once_runs_through_its_states) {
     sync_once o = {0};
     CHECK_EQ(o.a_state, 0);
