@@ -130,50 +130,71 @@ TASK(hogging, atomic_bool *, stop, int64_t, until, waitgroup *, wg) {
     wg_done(wg);
 }
 
-struct naps {
-    int64_t n, most, *late;
+// The hog, one more task that sleeps, and the pair. The hog's limit is for a runtime that it stops.
+struct hogged {
+    atomic_bool    stop, slept;
+    int64_t        naps, most, *late;
+    struct partner p;
+    waitgroup      wg;
 };
 
-TASK(dozer, atomic_bool *, stop, struct naps *, naps, waitgroup *, wg) {
-    do {
+TASK(dozer, struct hogged *, h) {
+    while (h->naps < h->most && !atomic_load(&h->stop)) {
         int64_t start = chanrt_now();
         task_sleep(CHANRT_MILLISECOND);
-        naps->late[naps->n++] = chanrt_now() - start - CHANRT_MILLISECOND;
-    } while (!atomic_load(stop) && naps->n < naps->most);
-    wg_done(wg);
+        h->late[h->naps++] = chanrt_now() - start - CHANRT_MILLISECOND;
+    }
+    atomic_store(&h->slept, true);
+    wg_done(&h->wg);
 }
 
-// hog: n round trips of a pair and a task sleeping 1 ms at a time, beside a task that never
-// yields. a = 0: time per round trip; 1: its 99th percentile; 2: 99th percentile of the lateness.
-uint64_t hog(struct bench *b) {
+static void hogged_start(struct hogged *h, int64_t naps) {
     if (chanrt_workers() < 2) bench_skip("needs two workers");
-    const int64_t limit = 5 * CHANRT_SECOND;
-    struct partner p = {0};
-    struct naps naps = { .most = 10000 };
-    naps.late = bench_alloc(naps.most, sizeof *naps.late);
+    *h = (struct hogged){ .most = naps, .late = bench_alloc(naps, sizeof *h->late) };
+    wg_add(&h->wg, 2);
+    bench_need(go(hogging, &h->stop, chanrt_now() + 10 * CHANRT_SECOND, &h->wg));
+    bench_need(go(dozer, h));
+    partner_start(&h->p);
+}
+
+static void hogged_stop(struct hogged *h) {
+    atomic_store(&h->stop, true);
+    partner_stop(&h->p);
+    wg_wait(&h->wg);
+    free(h->late);
+}
+
+// hog: n round trips of the pair. a = 0: time per round trip; 1: its 99th percentile.
+uint64_t hog(struct bench *b) {
+    struct hogged h;
     int64_t *trips = bench_alloc(b->n, sizeof *trips);
-    atomic_bool stop = false;
     uint64_t sum = 0;
-    waitgroup wg = {0};
-    wg_add(&wg, 2);
-    bench_need(go(hogging, &stop, chanrt_now() + limit, &wg));
-    bench_need(go(dozer, &stop, &naps, &wg));
-    partner_start(&p);
+    hogged_start(&h, 10000);
     bench_begin(b);
     for (int64_t i = 0; i < b->n; i++) {
         int64_t start = chanrt_now();
-        sum += partner_trip(&p, i);
+        sum += partner_trip(&h.p, i);
         trips[i] = chanrt_now() - start;
     }
     bench_end(b);
-    atomic_store(&stop, true);
-    partner_stop(&p);
-    wg_wait(&wg);
+    hogged_stop(&h);
     if (b->a == 1) b->value = bench_percentile(trips, b->n, 99);
-    if (b->a == 2) b->value = bench_percentile(naps.late, naps.n, 99);
-    free(naps.late);
     free(trips);
     return sum;
+}
+
+// hog_naps: the pair goes on until the other one has slept n times, which gives every
+// implementation as many naps. Reports the 99th percentile of their lateness; the naps count.
+uint64_t hog_naps(struct bench *b) {
+    struct hogged h;
+    hogged_start(&h, b->n);
+    bench_begin(b);
+    for (int64_t i = 0; !atomic_load(&h.slept); i++) partner_trip(&h.p, i);
+    bench_end(b);
+    b->value = bench_percentile(h.late, h.naps, 99);
+    uint64_t naps = (uint64_t)h.naps;
+    hogged_stop(&h);
+    return naps;
 }
 
 TASK(yielding, atomic_bool *, stop, int64_t *, turns, waitgroup *, wg) {

@@ -53,7 +53,7 @@ wg_gate1000       100000 a thousand released at once
 timers_fire       100000 one heap of timers
 sleep_1ms_p50        100 how late a sleep ends
 foreign            10000 the main thread and a task
-hog_timer_p99     100000 a sleep beside a task that never yields
+hog_timer_p99        500 a sleep beside a task that never yields
 parked_time       200000 stacks touched for the first time
 EOF
 

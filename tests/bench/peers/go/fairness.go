@@ -85,52 +85,77 @@ func hogging(stop *atomic.Bool, until time.Duration, wg *sync.WaitGroup) {
 	wg.Done()
 }
 
-func dozer(stop *atomic.Bool, late *[]time.Duration, wg *sync.WaitGroup) {
-	for {
-		start := now()
-		time.Sleep(time.Millisecond)
-		*late = append(*late, now()-start-time.Millisecond)
-		if stop.Load() {
-			break
-		}
-	}
-	wg.Done()
+// The hog, one more task that sleeps, and the pair.
+type hogged struct {
+	stop, slept atomic.Bool
+	late        []time.Duration
+	there, back chan int64
+	wg          sync.WaitGroup
 }
 
-// hog: n round trips of a pair and a task sleeping 1 ms at a time, beside a task that never
-// yields. a = 0: time per round trip; 1: its 99th percentile; 2: 99th percentile of the lateness.
-func hog(b *bench) uint64 {
+func (h *hogged) dozer(naps int) {
+	for len(h.late) < naps && !h.stop.Load() {
+		start := now()
+		time.Sleep(time.Millisecond)
+		h.late = append(h.late, now()-start-time.Millisecond)
+	}
+	h.slept.Store(true)
+	h.wg.Done()
+}
+
+func (h *hogged) start(naps int) {
 	if runtime.GOMAXPROCS(0) < 2 {
 		os.Exit(77)
 	}
-	const limit = 5 * time.Second
-	var stop atomic.Bool
-	var wg sync.WaitGroup
-	var late []time.Duration
-	there, back := make(chan int64), make(chan int64)
-	trips := make([]time.Duration, b.n)
-	wg.Add(2)
-	go hogging(&stop, now()+limit, &wg)
-	go dozer(&stop, &late, &wg)
-	go echo(there, back)
+	h.late = make([]time.Duration, 0, naps)
+	h.there, h.back = make(chan int64), make(chan int64)
+	h.wg.Add(2)
+	go hogging(&h.stop, now()+10*time.Second, &h.wg)
+	go h.dozer(naps)
+	go echo(h.there, h.back)
+}
+
+func (h *hogged) end() {
+	h.stop.Store(true)
+	close(h.there)
+	h.wg.Wait()
+}
+
+// hog: n round trips of the pair. a = 0: time per round trip; 1: its 99th percentile.
+func hog(b *bench) uint64 {
+	var h hogged
 	var sum int64
+	trips := make([]time.Duration, b.n)
+	h.start(10000)
 	b.begin()
 	for i := range trips {
 		start := now()
-		there <- int64(i)
-		sum += <-back
+		h.there <- int64(i)
+		sum += <-h.back
 		trips[i] = now() - start
 	}
 	b.end()
-	stop.Store(true)
-	close(there)
-	wg.Wait()
+	h.end()
 	if b.a == 1 {
 		b.value = percentile(trips, 99)
-	} else if b.a == 2 {
-		b.value = percentile(late, 99)
 	}
 	return uint64(sum)
+}
+
+// hogNaps: the pair goes on until the other one has slept n times, which gives every
+// implementation as many naps. Reports the 99th percentile of their lateness; the naps count.
+func hogNaps(b *bench) uint64 {
+	var h hogged
+	h.start(int(b.n))
+	b.begin()
+	for i := int64(0); !h.slept.Load(); i++ {
+		h.there <- i
+		<-h.back
+	}
+	b.end()
+	h.end()
+	b.value = percentile(h.late, 99)
+	return uint64(len(h.late))
 }
 
 func yielding(stop *atomic.Bool, turns *int64, wg *sync.WaitGroup) {

@@ -116,6 +116,6 @@ var rows = []row{
 	{"wake_2ms_p99", poke, 2000, 99, 0},
 	{"hog_pair", hog, 0, 0, 0},
 	{"hog_pair_p99", hog, 1, 0, 0},
-	{"hog_timer_p99", hog, 2, 0, 0},
+	{"hog_timer_p99", hogNaps, 0, 0, 0},
 	{"lifo_bystander", bystander, 0, 0, 0},
 }
