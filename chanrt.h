@@ -5778,11 +5778,12 @@ struct chanrt__worker {
     struct chanrt__task *head, *tail; // the queue: first come, first served
     struct chanrt__task *fresh, *fresh_last; // tasks yet to start, the youngest first
     uint32_t fresh_len;
-    uint32_t a_len;                   // of both, a hint for others
+    uint32_t a_len;                   // of both; for others a hint
     uint32_t a_in;                    // biased lock: the owner is inside
     uint32_t a_tick;                  // picks and tasks made ready so far: a sign of life
     uint32_t budget;                  // hand-offs left
-    bool turn;                        // at the next look around, of those pinned here
+    bool turn;                        // the last was that of the tasks pinned here
+    uint64_t shared;                  // a_switches when a look last took a shared task
     uint32_t a_slice;                 // ns a task runs here on average
     int *error;                       // this thread's errno
     struct chanrt__os_exceptions *exceptions; // likewise: nothing in them but while a task runs
@@ -6308,7 +6309,7 @@ CHANRT__INLINE void chanrt__sched_ready(uintptr_t owner) {
 // --- picking
 
 // The hand-off slot, then the youngest task yet to start, then the queue; when the budget is used
-// up, the queue first, and who has yet to start before the slot.
+// up, first one of the queue or, if that is empty, of those yet to start.
 CHANRT__INLINE struct chanrt__task *chanrt__sched_pop(struct chanrt__worker *w) {
     chanrt__sched_enter(w);
     struct chanrt__task *t = NULL;
@@ -6900,18 +6901,22 @@ static struct chanrt__task *chanrt__sched_look(struct chanrt__worker *w) {
     return chanrt__sched_steal(w, true);
 }
 
-// The next task to run: what is due, what is shared, what is here. Pinned ones take turns with
-// the others.
+// The next task to run: what is due, what is shared, what is here. What a look finds shared and
+// those pinned take turns with the others, however often there is a look.
 static struct chanrt__task *chanrt__sched_find(struct chanrt__worker *w) {
     struct chanrt__task *t = w->pending;
     w->pending = NULL;
-    uint32_t tick = chanrt__atom_load(&w->a_tick);
-    if (t == NULL && tick - w->looked >= w->look_every) {
+    if (t == NULL && chanrt__atom_load(&w->a_tick) - w->looked >= w->look_every) {
         t = chanrt__sched_look(w);
-        if (t == NULL) t = chanrt__sched_take_shared(w);
+        if (t == NULL && w->a_switches != w->shared + 1) {
+            t = chanrt__sched_take_shared(w);
+            if (t != NULL) w->shared = w->a_switches;
+        }
     }
-    w->turn = !w->turn;
-    if (t == NULL && w->turn) t = chanrt__sched_take_pinned(w);
+    if (t == NULL) {
+        w->turn = !w->turn;
+        if (w->turn) t = chanrt__sched_take_pinned(w);
+    }
     if (t == NULL) t = chanrt__sched_pop(w);
     if (t == NULL) t = chanrt__sched_take_pinned(w);
     if (t == NULL) t = chanrt__sched_take_shared(w);
@@ -8021,7 +8026,7 @@ enum { CHANRT__OPEN, CHANRT__BUSY, CHANRT__DONE };
 
 struct chanrt__wait {
     uint32_t a_claim;     // used when shared
-    bool shared;          // several sources can wake it, or a thread waits: claimed
+    bool shared;          // several sources can wake it: claimed
     bool allocated;       // its nodes are, of a large select; only if shared
     bool timed;           // it has a deadline; only if shared
     bool timed_out;

@@ -4,7 +4,7 @@
  * Consumers wait until there is an item and take it. Those below NTIMED may give up, at any moment in which they wait; if such
  * a one gets an item it puts it back and signals. Producers make an item and signal, one of them after it has unlocked.
  * The waiter: mutex held; queue its node under the lot's lock, the claim word OPEN; unlock the mutex; park (it may be woken
- * before: model/park.pml); lock the mutex again, whatever it returns.
+ * before: model/park.pml); lock the mutex again, whatever it returns. (A task whose time is never up needs no claim word.)
  * Property: as many items as patient consumers: all of them return; nobody wakes without a signal or a timeout; nobody takes a
  * signal that was given before he came; two never in the mutex; a waiter's frame is not touched after it has been left.
  *   BUG_UNLOCKFIRST the mutex is unlocked before the node is queued

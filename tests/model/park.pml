@@ -1,8 +1,8 @@
 /* park.pml - a task is run by nobody before its registers are saved and its stack is left; nobody waits for that in a circle.
  * Mirrors: chanrt__sched_park, _switch, _pick, _find (pending), _make_runnable, chanrt__ctx_swap, chanrt_task_yield,
  * chanrt__wait_begin, _wait_open, _wait_block. [saved] [lock] (T2)
- * One source: the channel's lock is held over the park and is the word that the switch clears. Several sources, or a yield:
- * the word is the task's own a_on_cpu, set before anybody can wake it.
+ * One source: the channel's lock is held over the park and is the word that the switch clears. Several sources, or a yield, or
+ * a condition, whose lock is not held meanwhile: the word is the task's own a_on_cpu, set before anybody can wake it.
  * A worker on a task's stack that picked a task still on its way out takes it to its base stack as pending: its own park is
  * complete then, and only there it spins. Property: no stack in use twice, no context used before it is saved, nobody lost.
  *   BUG_EARLYWORD  the word is cleared before the registers are saved

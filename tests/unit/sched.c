@@ -336,6 +336,26 @@ TEST(a_look_comes_within_the_time_there_is) {
     CHECK_EQ(chanrt__sched_picks(CHANRT_SECOND, 5), 1);
 }
 
+// A look before each pick, and each time there is somebody in the shared queue.
+CHILD(finds_by_turns) {
+    blank_workers();
+    chanrt__pool.workers = &owner;
+    chanrt__pool.count = 1;
+    chanrt__pool.a_timer_next = CHANRT__FOREVER;
+    struct chanrt__task *t = some_tasks(8, &started), *found[4];
+    for (int i = 0; i < 4; i++) {
+        chanrt__sched_push_shared(&t[i], &t[i], 1);
+        chanrt__sched_push(&owner, &t[4 + i]);
+        owner.a_tick++;
+        owner.look_every = 1;
+        owner.watched = chanrt_now();
+        found[i] = chanrt__sched_find(&owner);
+        owner.a_switches++;
+    }
+    CHECK(found[0] == &t[0] && found[1] == &t[4] && found[2] == &t[1] && found[3] == &t[5]);
+    return 0;
+}
+
 // Picks take a second each, and a timer is due in ten.
 CHILD(looks_before_a_timer) {
     blank_workers();
@@ -372,6 +392,10 @@ static void goes_well(const char *child) {
     struct test_child r = test_run_child(child, 5000);
     if (!CHECK_EQ(r.status, 0)) puts(r.out);
     test_child_free(&r);
+}
+
+TEST(shared_tasks_take_turns_with_those_here) {
+    goes_well("finds_by_turns");
 }
 
 TEST(the_next_look_comes_when_a_timer_is_due) {
