@@ -10593,7 +10593,8 @@ CHANRT_API int (chanrt_sync_cond_wait_timeout)(chanrt_sync_cond *c, chanrt_sync_
     if (!chanrt__sync_deadline(ns, &deadline)) return ETIMEDOUT;
     uint32_t *lock = chanrt__sync_lock_of(c), *word = NULL;
     struct chanrt__worker *w = chanrt__sched_self();
-    // It may be woken before it has parked; without a deadline by a signal alone, so no claim.
+    // It may be woken before it has parked. Without a deadline only by a signal, so a task needs no
+    // claim; a thread has no word that says it is saved.
     bool shared = w == NULL || deadline != CHANRT__FOREVER;
     if (!shared) word = &w->a_current->a_on_cpu;
     chanrt__wait_begin(&wait, &node, shared);

@@ -684,7 +684,7 @@ TASK(answers_all, chan(int), there, chan(int), back) {
 
 TASK(asks_until, atomic_long *, turns, long, most, chan(int), there, chan(int), back) {
     most += atomic_load(turns);
-    for (int trip = 0; trip < 2000000 && atomic_load(turns) < most && !test_late(); trip++) {
+    for (int trip = 0; trip < 20000000 && atomic_load(turns) < most && !test_late(); trip++) {
         chan_send(there, trip);
         CHECK_EQ(chan_get(back), trip);
     }
